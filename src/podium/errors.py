@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from podium.types import Problem
+    from podium.types.problem import Problem
 
 
 class PodiumError(Exception):
