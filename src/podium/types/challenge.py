@@ -211,7 +211,7 @@ class Challenge:
     score: ScorePredictions
     write_artifacts: Callable[[Any, Path], tuple[Path, ...]] | None = None
     perfect: Callable[[DataSet, Path], None] | None = None
-    broken: tuple[tuple[str, Callable[[Path], None]], ...] = ()
+    broken: Callable[[], tuple[tuple[str, Callable[[Path], None]], ...]] | None = None
     count_queries: Callable[[DataSet], int] | None = None
 
     @property

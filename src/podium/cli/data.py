@@ -1,0 +1,86 @@
+"""`podium data`: make, import, check or cut a data set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from podium.challenges import challenge as find_challenge
+from podium.cli import talk
+from podium.cli.options import challenge_argument, json_option, path_argument, print_json, seed_option
+from podium.types import DataRequest, DataSet, Severity
+
+
+@click.group("data", epilog="\b\nExample:\n  podium data make vsc-descriptor data/vsc --media my_videos --size base")
+def data_command() -> None:
+    """Make, import, check or cut a data set."""
+
+
+@data_command.command("make", epilog="\b\nExample:\n  podium data make vsc-descriptor data/vsc --media my_videos")
+@challenge_argument
+@path_argument("into", "DIR", exists=False)
+@click.option(
+    "--media",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Your own videos and photos; without it, those that ship in Python packages of the `demo` extra.",
+)
+@click.option(
+    "--size", type=click.Choice(["tiny", "small", "base"]), default="small", show_default=True, help="How much to make."
+)
+@click.option(
+    "--difficulty",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="0: untouched copies; 0.5: like the real set; 1: hardest.",
+)
+@seed_option
+@click.option("--workers", default=os.cpu_count() or 1, show_default="all processors", help="Processes to use.")
+def make(
+    challenge_id: str, into: Path, media: Path | None, size: str, difficulty: float, seed: int, workers: int
+) -> None:
+    """A labelled data set out of real videos and photos."""
+    found = find_challenge(challenge_id)
+    request = DataRequest(into=into, media=media, size=size, difficulty=difficulty, seed=seed, workers=workers)
+    made = found.make_data(request, progress=talk.progress)
+    talk.say(f"data set: `{made.root}`")
+
+
+@data_command.command("import", epilog="\b\nExample:\n  podium data import vsc-descriptor competition_data data/vsc")
+@challenge_argument
+@path_argument("download", "DOWNLOAD")
+@path_argument("into", "DIR", exists=False)
+def bring(challenge_id: str, download: Path, into: Path) -> None:
+    """The official download, checked, in Podium's layout."""
+    made = find_challenge(challenge_id).import_data(download, into, progress=talk.progress)
+    talk.say(f"data set: `{made.root}`")
+
+
+@data_command.command("check", epilog="\b\nExample:\n  podium data check vsc-descriptor data/vsc")
+@challenge_argument
+@path_argument("data", "DIR")
+@json_option
+def check(challenge_id: str, data: Path, as_json: bool) -> int:
+    """Every fault of a data set: broken tables, missing or changed files, labels where they must not be."""
+    problems = find_challenge(challenge_id).check_data(DataSet(data))
+    if as_json:
+        print_json(problems)
+    else:
+        talk.problems(problems)
+        talk.say("the data set is good" if not problems else f"{len(problems)} problems")
+    return 3 if any(each.severity is Severity.ERROR for each in problems) else 0
+
+
+@data_command.command("subset", epilog="\b\nExample:\n  podium data subset vsc-descriptor data/vsc data/vsc-1pc")
+@challenge_argument
+@path_argument("data", "DIR")
+@path_argument("into", "OUT", exists=False)
+@click.option("--proportion", default=0.01, show_default=True, help="Of the queries that the code describes again.")
+@click.option("--seed", default=42, show_default=True, help="Of the draw; 42 is the official one.")
+def subset(challenge_id: str, data: Path, into: Path, proportion: float, seed: int) -> None:
+    """The same data set with the official draw of queries for the code."""
+    made = find_challenge(challenge_id).subset_data(DataSet(data), into, proportion=proportion, seed=seed)
+    talk.say(f"data set: `{made.root}`")
