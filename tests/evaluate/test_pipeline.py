@@ -101,7 +101,7 @@ def test_a_run_is_scored_and_everything_is_written_down(
     assert report.score.value == 1.0
     assert {path.name for path in out.iterdir()} >= {
         "report.json",
-        "run",
+        "log.txt",
         "predictions",
         "full_rankings.csv",
         "subset_rankings.csv",

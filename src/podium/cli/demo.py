@@ -61,7 +61,7 @@ def _submit(found: Challenge, template: Template, data: DataSet, out: Path, *, s
 
     talk.step(f"{template.name}: {template.summary}")
     folder, runs = out / "submissions" / template.name, out / "runs" / template.name
-    create(template, folder, data=data, seed=seed, progress=talk.progress)
+    create(template, folder, data=data, seed=seed)
     packed = archives.pack(folder, folder.with_suffix(".zip"))
     talk.say(
         f"packed {len(packed.files)} files, {talk.size(packed.size_bytes)}; running it in a sandbox without network"

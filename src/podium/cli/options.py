@@ -32,7 +32,7 @@ def data_option(*, required: bool = True, text: str = "The data set's folder.") 
 
 def print_json(value: Any) -> None:
     """Any value as JSON on stdout."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
 
 
 def number(score: Score) -> str:

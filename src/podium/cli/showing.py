@@ -31,8 +31,7 @@ def write_page(folder: Path, data: DataSet | None) -> Path:
     """Writes `report.html` beside `report.json`."""
     from podium import report
 
-    log = folder / "run" / "log.txt"
-    return report.write(read(folder), folder.resolve(), data=data, log_path=log if log.is_file() else None)
+    return report.write(read(folder), folder.resolve(), data=data)
 
 
 @click.command("rank", epilog="\b\nExample:\n  podium rank runs/*")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from podium.cli import talk
 from podium.cli.options import challenge_argument, data_option, json_option, path_argument, print_json, seed_option
 from podium.errors import UsageError
 from podium.formats import archives
-from podium.types import DataSet, Progress, Template
+from podium.types import DataSet, Template
 
 
 @click.command("new", epilog="\b\nExample:\n  podium new vsc-descriptor my_solution --from baseline --data data/vsc")
@@ -20,17 +21,46 @@ from podium.types import DataSet, Progress, Template
 @path_argument("into", "DIR", exists=False)
 @click.option("--from", "template_name", default="starter", show_default=True, help="`starter` or `baseline`.")
 @data_option(required=False, text="Fill in what the template fits or uploads for this data set.")
+@click.option("--weights", help="Of the baseline: a TorchScript, safetensors or checkpoint file, or `timm:NAME`.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Another option of the template.")
 @seed_option
-def new_command(challenge_id: str, into: Path, template_name: str, data: Path | None, seed: int) -> None:
+def new_command(
+    challenge_id: str,
+    into: Path,
+    template_name: str,
+    data: Path | None,
+    weights: str | None,
+    settings: tuple[str, ...],
+    seed: int,
+) -> None:
     """A submission folder to edit."""
+    options = parse(settings) | ({"weights": weights} if weights else {})
     template = find_challenge(challenge_id).template(template_name)
-    create(template, into, data=None if data is None else DataSet(data), seed=seed, progress=talk.progress)
+    opened = None if data is None else DataSet(data)
+    create(template, into, data=opened, options=options, seed=seed)
     talk.say(f"submission: `{into}`")
     if data is None and template.prepare is not None:
         talk.warning(f"`{template_name}` is not yet fitted to a data set; add `--data DIR` to do that")
 
 
-def create(template: Template, into: Path, *, data: DataSet | None, seed: int, progress: Progress) -> None:
+def parse(settings: tuple[str, ...]) -> dict[str, str]:
+    """`KEY=VALUE` texts as a table.
+
+    Raises:
+        UsageError: A text has no `=`.
+
+    >>> parse(("device=cuda",))
+    {'device': 'cuda'}
+    """
+    for each in settings:
+        if "=" not in each:
+            raise UsageError(f"`--set {each}` has no `=`; write `--set KEY=VALUE`")
+    return dict(each.split("=", 1) for each in settings)
+
+
+def create(
+    template: Template, into: Path, *, data: DataSet | None, options: Mapping[str, str] | None = None, seed: int = 0
+) -> None:
     """Copies a template and fills it for a data set.
 
     Raises:
@@ -40,7 +70,8 @@ def create(template: Template, into: Path, *, data: DataSet | None, seed: int, p
         raise UsageError(f"`{into}` is not an empty folder; name one that is, or that does not exist yet")
     shutil.copytree(template.folder, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     if data is not None and template.prepare is not None:
-        template.prepare(data, into, seed=seed, progress=progress)
+        skipped = template.prepare(data, into, options=options or {}, seed=seed, progress=talk.progress)
+        talk.problems(skipped)
 
 
 @click.command("pack", epilog="\b\nExample:\n  podium pack my_solution -o submission.zip")

@@ -62,7 +62,9 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, to_stdout: b
         drawn.add_column(name, overflow="fold")
     for row in rows:
         drawn.add_row(*(escape(each) for each in row))
-    Console(file=sys.stdout if to_stdout else sys.stderr, highlight=False).print(drawn)
+    stream = sys.stdout if to_stdout else sys.stderr
+    # A pipe has no width; without one rich would fold at 80 columns.
+    Console(file=stream, highlight=False, width=None if stream.isatty() else 200).print(drawn)
 
 
 def progress(steps: Iterable[Step], *, what: str, total: int | None = None) -> Iterator[Step]:

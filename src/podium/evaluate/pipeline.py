@@ -33,6 +33,7 @@ from podium.types import (
 )
 
 PREDICTIONS = "predictions"
+LOG = "log.txt"
 
 
 def validate(
@@ -164,6 +165,9 @@ def _run_unpacked(
         made = dataclasses.replace(made, environment=ran.environment_digest or None)
         for output in ran.outputs:
             _move(predictions.parent / "run" / output.name, predictions / output.name)
+        if (predictions.parent / "run" / LOG).is_file():
+            _move(predictions.parent / "run" / LOG, predictions.parent / LOG)
+        shutil.rmtree(predictions.parent / "run", ignore_errors=True)
     for upload in challenge.uploads:
         if (unpacked / upload).is_file():
             _move(unpacked / upload, predictions / upload)

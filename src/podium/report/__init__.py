@@ -1,1 +1,5 @@
+"""The page that shows why a score is what it is."""
 
+from podium.report.page import render, write
+
+__all__ = ["render", "write"]

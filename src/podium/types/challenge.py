@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from podium.errors import UsageError, nearest
@@ -144,8 +145,16 @@ class ReadPredictions(Protocol):
 class PrepareSubmission(Protocol):
     """Fills a submission folder with what its template cannot ship: fitted weights, uploaded predictions."""
 
-    def __call__(self, data: DataSet, submission: Path, *, seed: int = 0, progress: Progress = silent) -> None:
-        """Writes into `submission`."""
+    def __call__(
+        self,
+        data: DataSet,
+        submission: Path,
+        *,
+        options: Mapping[str, str] = MappingProxyType({}),
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> tuple[Problem, ...]:
+        """Writes into `submission`; returns what it had to skip. An unknown option is a UsageError."""
         ...
 
 

@@ -95,6 +95,8 @@ class Exhibit:
         similarity: What the submission gave the pair; None when it did not list the pair.
         rank: Place in the submission's ranking from 1, or None.
         similarity_map: Rows are the query's times, columns the reference's; may be empty.
+        query_seconds: The time of each row of the map; may be empty.
+        reference_seconds: The time of each column of the map; may be empty.
         note: One sentence for the reader.
     """
 
@@ -104,6 +106,8 @@ class Exhibit:
     similarity: float | None = None
     rank: int | None = None
     similarity_map: tuple[tuple[float, ...], ...] = ()
+    query_seconds: tuple[float, ...] = ()
+    reference_seconds: tuple[float, ...] = ()
     note: str = ""
 
 

@@ -73,16 +73,16 @@ def _write_artifacts(predictions: Any, into: Path) -> tuple[Path, ...]:
     return rankings.write(rankings_of(predictions), into)
 
 
-def _prepare_starter(data: DataSet, submission: Path, *, seed: int = 0, progress: Progress = silent) -> None:
+def _prepare_starter(data: DataSet, submission: Path, **how: Any) -> tuple[Problem, ...]:
     from podium.challenges.vsc.templates import prepare_starter
 
-    prepare_starter(data, submission, seed=seed, progress=progress)
+    return prepare_starter(data, submission, **how)
 
 
-def _prepare_baseline(data: DataSet, submission: Path, *, seed: int = 0, progress: Progress = silent) -> None:
+def _prepare_baseline(data: DataSet, submission: Path, **how: Any) -> tuple[Problem, ...]:
     from podium.challenges.vsc.templates import prepare_baseline
 
-    prepare_baseline(data, submission, seed=seed, progress=progress)
+    return prepare_baseline(data, submission, **how)
 
 
 def _perfect(data: DataSet, folder: Path) -> None:

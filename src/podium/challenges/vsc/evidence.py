@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,12 @@ from podium.types import Clip, DataSet, Exhibit, ExhibitKind
 
 _AROUND_SECONDS = 3.0
 _MAP_SIDE = 64
+
+
+class _Map(TypedDict):
+    similarity_map: tuple[tuple[float, ...], ...]
+    query_seconds: tuple[float, ...]
+    reference_seconds: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,12 +52,16 @@ class Scene:
         path = (self.judged / kind / f"{video}.mp4").relative_to(self.root).as_posix()
         return Clip(item=video, path=path, start_seconds=start, end_seconds=end)
 
-    def similarity_map(self, query: str, reference: str) -> tuple[tuple[float, ...], ...]:
+    def similarity_map(self, query: str, reference: str) -> _Map:
         """Inner products of a pair's descriptors, thinned to at most 64 a side."""
         rows = _thin(np.flatnonzero(self.queries.video_ids == query))
         columns = _thin(np.flatnonzero(self.references.video_ids == reference))
         similarity_QR = self.queries.features_ND[rows] @ self.references.features_ND[columns].T
-        return tuple(tuple(round(float(each), 4) for each in row) for row in similarity_QR)
+        return _Map(
+            similarity_map=tuple(_rounded(row, digits=4) for row in similarity_QR),
+            query_seconds=_rounded(self.queries.timestamps_N2[rows].mean(axis=1), digits=3),
+            reference_seconds=_rounded(self.references.timestamps_N2[columns].mean(axis=1), digits=3),
+        )
 
 
 def exhibits(scene: Scene, ranking: Ranking, relevant: np.ndarray, *, count: int) -> tuple[Exhibit, ...]:
@@ -78,7 +89,7 @@ def _false_positive(scene: Scene, ranking: Ranking, at: int) -> Exhibit:
         reference=scene.clip("reference", reference, *_around(scene.references, int(ranking.reference_rows[at]))),
         similarity=float(ranking.similarity[at]),
         rank=at + 1,
-        similarity_map=scene.similarity_map(query, reference),
+        **scene.similarity_map(query, reference),
         note="No copy is labelled between these two; the strips show the frames that matched best.",
     )
 
@@ -102,7 +113,7 @@ def _from_truth(
             reference=scene.clip("reference", reference, first["ref_start"], first["ref_end"]),
             similarity=None if at is None else float(ranking.similarity[at]),
             rank=None if at is None else at + 1,
-            similarity_map=scene.similarity_map(query, reference),
+            **scene.similarity_map(query, reference),
             note=f"A labelled copy, {where}{more}.",
         )
 
@@ -110,6 +121,10 @@ def _from_truth(
 def _around(descriptors: Descriptors, row: int) -> tuple[float, float]:
     start, end = (float(each) for each in descriptors.timestamps_N2[row])
     return max(0.0, start - _AROUND_SECONDS), end + _AROUND_SECONDS
+
+
+def _rounded(values: np.ndarray, *, digits: int) -> tuple[float, ...]:
+    return tuple(round(float(each), digits) for each in values)
 
 
 def _thin(rows: np.ndarray) -> np.ndarray:

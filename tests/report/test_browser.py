@@ -1,0 +1,118 @@
+"""The page in a real browser, on a desk and on a phone, in the light and in the dark."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podium.report import render
+from podium.types import DataSet, Report
+
+pytestmark = pytest.mark.browser
+
+BROWSER = next(filter(None, (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))), None)
+
+# The contrast of every visible text with the nearest painted ground behind it, lowest first.
+CONTRASTS = """() => {
+  const channels = color => color.match(/[\\d.]+/g).map(Number);
+  const light = color => channels(color).slice(0, 3).map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k], 0);
+  const ground = element => {
+    for (let each = element; each; each = each.parentElement) {
+      const color = getComputedStyle(each).backgroundColor, parts = channels(color);
+      if (parts.length < 4 || parts[3] > 0.99) return color;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const found = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const own = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.getClientRects().length || element.tagName === "title") continue;
+    const style = getComputedStyle(element), color = element instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(color), light(ground(element))].sort((x, y) => y - x);
+    found.push([(a + 0.05) / (b + 0.05), element.tagName, element.textContent.trim().slice(0, 30)]);
+  }
+  return found.sort((x, y) => x[0] - y[0]);
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
+    if BROWSER is None:
+        pytest.skip("needs Chromium on the path")
+    with api.sync_playwright() as player:
+        started = player.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page_file(request: pytest.FixtureRequest, data: DataSet, tmp_path: Path) -> Path:
+    report: Report = request.getfixturevalue(request.param)
+    path = tmp_path / "report.html"
+    path.write_text(render(report, data=data), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("page_file", ["scored", "invalid", "failed", "void"], indirect=True)
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_fits_its_window_reads_well_and_asks_for_nothing(
+    browser: Any, page_file: Path, width: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=True
+    )
+    page = context.new_page()
+    asked: list[str] = []
+    spoken: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: spoken.append(message.text))
+    page.goto(page_file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [url for url in asked if not url.startswith("data:")] == [page_file.as_uri()]
+    assert spoken == []
+    assert page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0] < 128")
+    assert dark == (scheme == "dark")
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 10
+    assert contrasts[0][0] >= 4.5, contrasts[:3]
+    assert page.screenshot(path=page_file.with_suffix(".png"), full_page=True)
+    context.close()
+
+
+@pytest.mark.parametrize("page_file", ["scored"], indirect=True)
+def test_nothing_is_lost_without_javascript_and_on_paper(browser: Any, page_file: Path) -> None:
+    context = browser.new_context(java_script_enabled=False, color_scheme="dark")
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    assert page.get_by_role("heading", level=1).inner_text() == "my_solution"
+    page.get_by_text("scores, the worst first").click()
+    assert page.get_by_role("row", name="Q1 0.1000").is_visible()
+    page.emulate_media(media="print")
+    ground = page.locator("body").evaluate("each => getComputedStyle(each).backgroundColor")
+    assert ground == "rgb(253, 253, 252)"
+    assert page.pdf().startswith(b"%PDF")
+    context.close()
+
+
+@pytest.mark.parametrize("page_file", ["scored"], indirect=True)
+def test_frames_and_heat_map_stand_inside_their_card_on_a_phone(browser: Any, page_file: Path) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto(page_file.as_uri())
+    for card in page.locator(".exhibit").all():
+        outer = card.bounding_box()
+        for inner in card.locator("img, svg").all():
+            box = inner.bounding_box()
+            assert box["x"] >= outer["x"]
+            assert box["x"] + box["width"] <= outer["x"] + outer["width"]
+    page.close()
