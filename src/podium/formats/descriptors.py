@@ -37,7 +37,8 @@ class Descriptors:
     Attributes:
         video_ids: (N,) text, non-decreasing.
         features_ND: float32. Mapped from the file where it lies there unpacked; then it is read-only and may start at
-            an odd byte (``features_ND.flags.aligned``), which numpy copes with.
+            an odd byte (``features_ND.flags.aligned``), which numpy copes with. Deleting the file does no harm,
+            cutting it short does.
         timestamps_N2: float64 seconds, start and end of what a row describes; both are equal for a point in time.
     """
 
@@ -186,7 +187,7 @@ def _check_rows(members: dict[str, Member], rules: _Rules, faults: Faults) -> bo
         faults.add("", "the file has no rows")
     if most > rules.max_rows:
         faults.add("", f"the file has `{most}` rows; at most `{rules.max_rows}` are allowed")
-    return 0 < min(rows.values(), default=0) and most <= rules.max_rows
+    return min(rows.values(), default=0) > 0 and most <= rules.max_rows
 
 
 def _check_ids_header(header: Header, rules: _Rules, faults: Faults) -> bool:

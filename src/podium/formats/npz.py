@@ -122,8 +122,10 @@ def write_members(
 def _blocks(array: NDArray[Any], dtype: np.dtype[Any], rows: NDArray[np.intp]) -> Iterator[NDArray[Any]]:
     row_bytes = max(1, array[:1].size * dtype.itemsize)
     step = max(1, BLOCK_BYTES // row_bytes)
+    in_order = np.array_equal(rows, np.arange(len(rows)))
     for start in range(0, len(rows), step):
-        block = np.ascontiguousarray(array[rows[start : start + step]], dtype=dtype)
+        part = slice(start, start + step) if in_order else rows[start : start + step]
+        block = np.ascontiguousarray(array[part], dtype=dtype)
         yield block.view(np.uint8) if block.size else np.empty(0, dtype=np.uint8)
 
 

@@ -222,7 +222,7 @@ def _split(body: bytes, width: int, max_rows: int, faults: Faults) -> _Text | No
     starts = np.concatenate([[0], ends[:-1] + 1])
     filled = np.flatnonzero(ends > starts)[1:]
     if len(filled) > max_rows:
-        _too_many(len(filled), max_rows, faults)
+        _too_many(f"`{len(filled)}`", max_rows, faults)
         return None
     fields = np.diff(np.searchsorted(_positions(buffer, ord(",")), ends), prepend=0)[filled] + 1
     ragged = fields != width
@@ -270,7 +270,7 @@ def _split_quoted(body: bytes, width: int, max_rows: int, faults: Faults) -> _Te
                 else:
                     ragged.append((line, len(row)))
                 if len(rows) + len(ragged) > max_rows:
-                    _too_many(len(rows) + len(ragged), max_rows, faults)
+                    _too_many(f"at least `{len(rows) + len(ragged)}`", max_rows, faults)
                     return None
             header = header and not row
             line = reader.line_num + 1
@@ -283,8 +283,8 @@ def _split_quoted(body: bytes, width: int, max_rows: int, faults: Faults) -> _Te
     return _Text(frame, np.array(lines, dtype=np.int64))
 
 
-def _too_many(count: int, max_rows: int, faults: Faults) -> None:
-    faults.add("", f"the file has `{count}` rows or more; at most `{max_rows}` are allowed")
+def _too_many(count: str, max_rows: int, faults: Faults) -> None:
+    faults.add("", f"the file has {count} rows; at most `{max_rows}` are allowed")
 
 
 def _ragged(lines: list[int], fields: list[int], width: int, faults: Faults) -> None:

@@ -205,8 +205,8 @@ def _per_query(judged: Judged) -> tuple[ItemScore, ...]:
 
 def _curve(judged: Judged) -> Curve:
     points = precision_recall(judged.ranking.similarity, judged.relevant, positives=len(judged.truth))
-    keep = np.unique(np.linspace(0, max(len(points.recall) - 1, 0), _CURVE_POINTS).astype(int))
-    recall, precision = (array[keep] if len(array) else array for array in (points.recall, points.precision))
+    keep = np.unique(np.linspace(0, max(len(points.recall_G) - 1, 0), _CURVE_POINTS).astype(int))
+    recall, precision = (array[keep] if len(array) else array for array in (points.recall_G, points.precision_G))
     return Curve(
         name="precision-recall",
         x_label="recall",
