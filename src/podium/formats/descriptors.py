@@ -43,8 +43,8 @@ class Descriptors:
     """
 
     video_ids: NDArray[np.str_]
-    features_ND: NDArray[np.float32]  # noqa: N815 - the suffix names the axes
-    timestamps_N2: NDArray[np.float64]  # noqa: N815 - the suffix names the axes
+    features_ND: NDArray[np.float32]
+    timestamps_N2: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -99,7 +99,7 @@ def read_descriptors(
 
     Nothing is unpickled, no link is followed, and no array is allocated before its shape, dtype and size agree.
     Features that lie in the file unpacked are mapped, and looked at once, block by block. Times only warn when they
-    are negative or turned round: they take no part in the descriptor track's score.
+    are negative: they take no part in the descriptor track's score.
 
     Args:
         path: The file.
@@ -296,7 +296,7 @@ def _load_times(member: Member, faults: Faults) -> NDArray[np.float64]:
     for rows, rule, severity in (
         (not_finite, "finite seconds are needed", Severity.ERROR),
         (early, "times begin at `0`", Severity.WARNING),
-        (turned, "the start should not come after the end", Severity.WARNING),
+        (turned, "the start must not come after the end", Severity.ERROR),
     ):
         bad = np.flatnonzero(rows)
         if len(bad):
