@@ -160,8 +160,8 @@ def test_a_second_call_takes_what_was_kept(tmp_path, workers, monkeypatch):
     assert sorted((tmp_path / "kept").iterdir()) == files
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_other_settings_changed_files_and_broken_results_are_sampled_again(tmp_path, workers):
+def test_other_settings_changed_files_and_broken_results_are_sampled_again(tmp_path):
+    workers = 1
     paths = make_clips(tmp_path, 2)
     kept = tmp_path / "kept"
     list(video.sample_many(paths, into=kept, workers=workers))
@@ -210,6 +210,32 @@ def test_stopping_half_way_leaves_no_worker_behind(tmp_path, monkeypatch):
     results.close()
     assert started
     assert all(each.poll() is not None for each in started)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_video_named_twice_is_given_twice(tmp_path, workers):
+    path = make_clips(tmp_path, 1)[0]
+    results = list(video.sample_many([path, path, path], workers=workers))
+    assert [each.fault for each in results] == [None] * 3
+
+
+def test_videos_of_one_name_size_and_age_do_not_share_what_is_kept(tmp_path):
+    paths = [tmp_path / "a" / "x.mp4", tmp_path / "b" / "x.mp4"]
+    for n, path in enumerate(paths):
+        path.parent.mkdir()
+        video.write(path, [numbered(n)] * 10, frames_per_second=10, codec="mpeg4", bit_rate=200_000)
+    size = max(each.stat().st_size for each in paths)
+    for path in paths:
+        path.write_bytes(path.read_bytes().ljust(size, b"\0"))
+        os.utime(path, ns=(10**18, 10**18))
+    results = list(video.sample_many(paths, into=tmp_path / "kept"))
+    assert [numbers_of(each.sample.frames_THWC) for each in results] == [[0], [1]]
+
+
+def test_settings_that_make_no_sense_are_refused_before_any_work(tmp_path):
+    for wrong in ({"short_edge": 0}, {"frames_per_second": 0}, {"max_frames": 0}, {"short_edge": 5, "size": (5, 5)}):
+        with pytest.raises(UsageError):
+            list(video.sample_many([tmp_path / "none.mp4"], workers=2, **wrong))
 
 
 def test_work_for_nobody_is_refused(tmp_path):
