@@ -71,8 +71,7 @@ def _nearest(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def _cosine(a_ND: np.ndarray, b_ND: np.ndarray) -> np.ndarray:
     a, b = a_ND.astype(np.float64), b_ND.astype(np.float64)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    products = (a * b).sum(axis=1)
+    norms = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     # Rows of zeros have no direction: two of them agree, one does not.
-    undirected = (~a.any(axis=1) & ~b.any(axis=1)).astype(np.float64)
-    return np.divide(products, norms, out=undirected, where=norms > 0)
+    undirected = ~a.any(axis=1) & ~b.any(axis=1)
+    return np.where(norms > 0, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1.0), undirected)

@@ -40,11 +40,11 @@ class Cast:
 
 
 _SHARES = {
-    ("test", "copied"): 0.36,
-    ("train", "copied"): 0.18,
-    ("test", "hosts"): 0.18,
+    ("test", "copied"): 0.34,
+    ("train", "copied"): 0.16,
+    ("test", "hosts"): 0.16,
     ("train", "hosts"): 0.08,
-    ("test", "filler"): 0.12,
+    ("test", "filler"): 0.18,
     ("train", "filler"): 0.08,
 }
 _NEEDED = 4
@@ -54,7 +54,8 @@ _NEEDED = 4
 def cast(scenes: Sequence[Scene], rng: np.random.Generator) -> Cast:
     """Deals the families out by seconds of footage.
 
-    Where a folder's own footage and that of packages are mixed, only the folder's own is copied in the judged split.
+    Where a folder's own footage and that of packages are mixed, the folder's own is what is copied and what surrounds
+    it in the judged split, and the packages' plays every other part.
 
     Raises:
         UsageError: There are fewer than four families.
@@ -68,15 +69,15 @@ def cast(scenes: Sequence[Scene], rng: np.random.Generator) -> Cast:
             f"the footage shows {len(by_family)} different things; at least {_NEEDED} are needed to keep copies, other"
             " footage and the training split apart: add videos or photos"
         )
+    own = {number for number, members in by_family.items() if not members[0].source.packaged}
+    mixed = bool(own) and len(by_family) - len(own) >= _NEEDED
     slots = list(_SHARES) if len(by_family) >= len(_SHARES) else list(_SHARES)[:_NEEDED]
+    own_slots = [("test", "copied"), ("test", "hosts")][: len(own)]
     dealt: dict[tuple[str, str], list[Scene]] = {slot: [] for slot in _SHARES}
-    mixed = len({members[0].source.packaged for members in by_family.values()}) == 2
-    numbers = [int(number) for number in rng.permutation(list(by_family))]
-    for number in sorted(numbers, key=lambda number: not by_family[number][0].source.packaged):
-        members = by_family[number]
-        barred = mixed and members[0].source.packaged
-        open_slots = [slot for slot in slots if not (barred and slot == ("test", "copied"))]
-        dealt[min(open_slots, key=lambda slot: _seconds(dealt[slot]) / _SHARES[slot])] += members
+    for number in (int(number) for number in rng.permutation(list(by_family))):
+        allowed = [slot for slot in slots if not mixed or (slot in own_slots) == (number in own)]
+        least = min(allowed, key=lambda slot: _seconds(dealt[slot]) / _SHARES[slot])
+        dealt[least] += by_family[number]
     stocks = {
         split: Stock(
             copied=tuple(dealt[split, "copied"]),

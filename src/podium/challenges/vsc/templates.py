@@ -57,9 +57,17 @@ def prepare_baseline(
         MachineError: An extra is not installed.
     """
     from podium.solutions.copy_detection import prepare
+    from podium.solutions.copy_detection.backbone import DEFAULT_WEIGHTS
 
     _check(options, BASELINE_OPTIONS)
-    skipped = prepare(data.root, submission, progress=progress, **options)
+    skipped = prepare(
+        data.root,
+        submission,
+        weights=options.get("weights", DEFAULT_WEIGHTS),
+        architecture=options.get("architecture"),
+        device=options.get("device", "cpu"),
+        progress=progress,
+    )
     return tuple(Problem(place="media", message=each, severity=Severity.WARNING) for each in skipped)
 
 

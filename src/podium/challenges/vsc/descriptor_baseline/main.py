@@ -1,7 +1,8 @@
 """The baseline: a pretrained network, whitened and normalised, describes the queries of the subset.
 
-Reads /data/query_subset.csv and /data/query/<video_id>.mp4, writes /code_execution/subset_query_descriptors.npz. What it
-knows lies in model_assets/ beside this file, where `podium new` put it; the uploaded descriptors came from the same model.
+Reads /data/query_subset.csv and /data/query/<video_id>.mp4, writes subset_query_descriptors.npz into the folder that it
+runs in, /code_execution. What it knows lies in model_assets/ beside this file, where `podium new` put it; the uploaded
+descriptors came from the same model.
 """
 
 import csv
