@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +231,58 @@ def test_links_in_a_submission_are_refused_before_anything_runs(run: Any, tmp_pa
     (tmp_path / "submission" / "link").symlink_to("/etc/passwd")
     with pytest.raises(UsageError, match="link"):
         run("")
+
+
+def test_the_bubblewrap_of_the_sandbox_extra_works_too(run: Any) -> None:
+    program = bubblewrap._bundled()
+    if program is None:
+        pytest.skip("needs the `sandbox` extra")
+    done = run("print('hello')", back_end=Bubblewrap(program=Path(program)))
+    assert done.failure is None, done.message
+    assert done.log_tail == ("hello",)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from podium.sandbox import Box, sandbox
+from podium.types import Limits
+folder = Path(sys.argv[1])
+limits = Limits(wall_seconds=60, memory_bytes=1 << 28)
+box = Box(submission=folder / "submission", workdir="/w", mounts=(), outputs=(), limits=limits,
+          environment={"MARKER": sys.argv[2]})
+sandbox("bubblewrap").run(box, folder / "out", on_log=lambda text: print(text.decode(), flush=True))
+"""
+
+
+def test_a_box_dies_with_its_killed_supervisor(back_end: Bubblewrap, tmp_path: Path) -> None:
+    (tmp_path / "submission").mkdir()
+    program = "import os, time\nif os.fork() == 0:\n    os.setsid()\nprint('up', flush=True)\ntime.sleep(60)\n"
+    (tmp_path / "submission" / "main.py").write_text(program)
+    marker = os.urandom(8).hex()
+    supervisor = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), marker], stdout=subprocess.PIPE)
+    assert supervisor.stdout is not None
+    assert b"up" in supervisor.stdout.readline()
+    assert len(_marked(marker)) >= 2
+    supervisor.kill()
+    supervisor.wait()
+    supervisor.stdout.close()
+    deadline = time.monotonic() + 5
+    while (alive := _marked(marker)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert alive == []
+
+
+def _marked(marker: str) -> list[str]:
+    found: list[str] = []
+    for place in Path("/proc").iterdir():
+        try:
+            environment = (place / "environ").read_bytes() if place.name.isdigit() else b""
+        except OSError:
+            continue
+        if f"MARKER={marker}".encode() in environment:
+            found.append(place.name)
+    return found
 
 
 def test_boxes_side_by_side_do_not_meet(back_end: Bubblewrap, tmp_path: Path) -> None:

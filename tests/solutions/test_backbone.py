@@ -64,7 +64,7 @@ def test_a_source_survives_json() -> None:
 
 
 def test_weights_that_do_not_exist_are_named_with_what_is_allowed() -> None:
-    with pytest.raises(UsageError, match="no weights at `nowhere.pth`; allowed: `efficientnet_lite0`"):
+    with pytest.raises(UsageError, match=r"no weights at `nowhere\.pth`; allowed: `efficientnet_lite0`"):
         load("nowhere.pth")
 
 
@@ -113,7 +113,9 @@ def test_a_safetensors_file_gives_the_maps_of_its_net(tmp_path: Path) -> None:
     loaded = load(str(tmp_path / "net.safetensors"), architecture=TINY, low_precision=False)
     net = timm.create_model(TINY, num_classes=0).eval()
     net.load_state_dict(state)
-    mean, deviation = (torch.tensor(each).view(3, 1, 1) * 255 for each in (net.pretrained_cfg["mean"], net.pretrained_cfg["std"]))
+    mean, deviation = (
+        torch.tensor(each).view(3, 1, 1) * 255 for each in (net.pretrained_cfg["mean"], net.pretrained_cfg["std"])
+    )
     with torch.inference_mode():
         wanted = net.forward_features((frames().float() - mean) / deviation)
     torch.testing.assert_close(loaded(frames())[0], wanted, atol=1e-4, rtol=1e-4)

@@ -19,15 +19,15 @@ pytest.importorskip("av")
 pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-from podium.media.video import Sample, write  # noqa: E402 - after the check for the extras
-from podium.search.normalisation import ScoreNormaliser  # noqa: E402
-from podium.solutions.copy_detection.backbone import Backbone, Source, _Maps  # noqa: E402
-from podium.solutions.copy_detection.inference import describe, describe_with, videos_in  # noqa: E402
-from podium.solutions.copy_detection.model import Model, Settings  # noqa: E402
-from podium.solutions.copy_detection.perceptual_hash import hash_frames  # noqa: E402
-from podium.solutions.copy_detection.pooling import Pooling  # noqa: E402
-from podium.solutions.copy_detection.preparation import fit, fit_rows, prepare  # noqa: E402
-from podium.solutions.copy_detection.whitening import unit_length  # noqa: E402
+from podium.media.video import Sample, write
+from podium.search.normalisation import ScoreNormaliser
+from podium.solutions.copy_detection.backbone import Backbone, Source, _Maps
+from podium.solutions.copy_detection.inference import describe, describe_with, videos_in
+from podium.solutions.copy_detection.model import Model, Settings
+from podium.solutions.copy_detection.perceptual_hash import hash_frames
+from podium.solutions.copy_detection.pooling import Pooling
+from podium.solutions.copy_detection.preparation import fit, fit_rows, prepare
+from podium.solutions.copy_detection.whitening import unit_length
 
 BASELINE = Path(__file__).parents[2] / "src" / "podium" / "challenges" / "vsc" / "descriptor_baseline"
 QUICK = Settings(short_edge=64, pooling=Pooling(sizes=(64,)), dimensions=16)
@@ -198,9 +198,7 @@ def test_without_an_independent_split_nothing_is_fitted(data: Path, tmp_path: Pa
         prepare(data, tmp_path)
 
 
-def test_main_makes_the_uploaded_descriptors_again(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_main_makes_the_uploaded_descriptors_again(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium.solutions.copy_detection.backbone.load", lambda *_, **__: tiny_backbone())
     submission = tmp_path / "submission"
     shutil.copytree(BASELINE, submission)

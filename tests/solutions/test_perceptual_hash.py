@@ -26,7 +26,10 @@ def slow_bits(frame_HWC: np.ndarray, side: int) -> np.ndarray:
     small = grey.reshape(edge, height // edge, edge, width // edge).mean((1, 3))
     places = (2 * np.arange(edge) + 1) * np.pi / (2 * edge)
     weights = np.array(
-        [[(small * np.outer(np.cos(v * places), np.cos(h * places))).sum() for h in range(1, side + 1)] for v in range(1, side + 1)]
+        [
+            [(small * np.outer(np.cos(v * places), np.cos(h * places))).sum() for h in range(1, side + 1)]
+            for v in range(1, side + 1)
+        ]
     )
     return (weights > np.median(weights)).reshape(-1)
 

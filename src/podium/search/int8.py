@@ -99,11 +99,12 @@ class Int8Queries:
         rows, dimensions = span.stop - span.start, references.dimensions
         self._limit = limit
         self._centre_D = references.mean.astype(np.float32)
+        self._centre_length = float(np.linalg.norm(self._centre_D.astype(np.float64))) * 1.01
         self._plain = Float32Kernel().queries(queries, references, span)
         self._whole_QD = np.empty((rows, dimensions), np.uint8)
         self._scale_Q, self._offset_Q = np.empty(rows), np.empty(rows)
         self._lengths_Q, self._lost_Q = np.empty(rows), np.empty(rows)
-        self._slack_Q = sum_error(queries.norms[span] * float(np.linalg.norm(self._centre_D)) * 1.01, dimensions)
+        self._slack_Q = sum_error(queries.norms[span] * self._centre_length, dimensions)
         for part in spans(rows, _CHUNK_ROWS):
             given = slice(span.start + part.start, span.start + part.stop)
             query_QD = queries.read(given)
@@ -123,7 +124,7 @@ class Int8Queries:
         scale = np.float32(np.abs(centred_RD).max(initial=0) / np.float32(self._limit))
         if not np.isfinite(scale):
             return plain
-        norms_R = norms_R + float(np.linalg.norm(self._centre_D)) * 1.01
+        norms_R = norms_R + self._centre_length
         rounded = _rounded(centred_RD, np.array(scale), self._limit, norms_R)
         product = IntegerProduct(rounded.whole.T.astype(np.int8))
         lengths_R = row_norms(centred_RD) + norms_R * _ROUNDING + _TINY
