@@ -42,6 +42,20 @@ def test_process_is_never_chosen_by_itself(monkeypatch: pytest.MonkeyPatch, tmp_
     assert sandbox("process").name == "process"
 
 
+def test_a_bubblewrap_that_may_make_no_namespaces_gives_way_to_an_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, text in (("bwrap", "exit 1"), ("docker", "echo 27.1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr("podium.sandbox.find", lambda: tmp_path / "bwrap")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PODIUM_IMAGE", "image")
+    assert sandbox().name == "container"
+    monkeypatch.delenv("PODIUM_IMAGE")
+    assert sandbox().name == "bubblewrap"
+
+
 def test_an_old_bubblewrap_is_refused_by_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     old = tmp_path / "bwrap"
     old.write_text("#!/bin/sh\necho '--args FD --unshare-all --as-pid-1 --json-status-fd --perms'\n")

@@ -5,6 +5,7 @@ Axes: H height, W width, C colour (red, green, blue).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from PIL import Image
 
 from podium.media import images
 from podium.media.footage import WHOLE, Box
+
+_MOST_PIXELS = 960 * 540
 
 Fit = Literal["cover", "contain", "stretch"]
 """How footage of one shape goes into a frame of another: cut off, between black bars, or out of shape."""
@@ -92,8 +95,13 @@ def _played(window: Window, count: int, size: tuple[int, int], fit: Fit) -> Iter
     scales = (size[0] / part[0], size[1] / part[1])
     if fit != "stretch":
         scales = (max(scales),) * 2 if fit == "cover" else (min(scales),) * 2
-    # The decoder shrinks faster than we do, so that it hands over the whole picture at the size that is needed.
-    whole = (max(2, round(window.width * min(1.0, scales[0]))), max(2, round(window.height * min(1.0, scales[1]))))
+    # The decoder hands over the whole picture at the size that is needed; of a small part of a large picture that
+    # would be mostly waste, so that such a part gets softer instead.
+    largest = min(1.0, math.sqrt(_MOST_PIXELS / (window.width * window.height)))
+    whole = (
+        max(2, round(window.width * min(largest, scales[0]))),
+        max(2, round(window.height * min(largest, scales[1]))),
+    )
     corners = (left * whole[0], top * whole[1], right * whole[0], bottom * whole[1])
     pictures = video.stream(
         window.path,

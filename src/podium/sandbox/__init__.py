@@ -7,9 +7,11 @@ podium.sandbox.sandbox("auto").run(Box(...), out)  ->  Run
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from podium.errors import MachineError, UsageError, nearest
 from podium.sandbox.base import Box, Diagnosis, Sandbox
-from podium.sandbox.bubblewrap import Bubblewrap, find
+from podium.sandbox.bubblewrap import Bubblewrap, find, works
 from podium.sandbox.container import Container
 from podium.sandbox.diagnosis import diagnose
 from podium.sandbox.process import Process
@@ -39,12 +41,22 @@ def sandbox(name: str = "auto") -> Sandbox:
         return Process()
     if name == "container":
         return Container.found()
+    return _automatic()
+
+
+def _automatic() -> Sandbox:
+    program: Path | None = None
+    missing = ""
     try:
-        return Bubblewrap(program=find())
-    except MachineError as without_bubblewrap:
-        try:
-            return Container.found()
-        except MachineError as without_container:
-            raise MachineError(
-                f"nothing here can run a submission safely: {without_bubblewrap}; {without_container}"
-            ) from None
+        program = find()
+    except MachineError as error:
+        missing = str(error)
+    if program and works(program):
+        return Bubblewrap(program=program)
+    try:
+        return Container.found()
+    except MachineError as error:
+        if program:
+            # its first run tells what this machine refuses and what to do
+            return Bubblewrap(program=program)
+        raise MachineError(f"nothing here can run a submission safely: {missing}; {error}") from None

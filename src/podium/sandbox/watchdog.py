@@ -63,7 +63,7 @@ class Watchdog:
         stop: tuple[Failure, str] | None = None
         stopped_at = ended_at = None
         forced = False
-        next_tick = began
+        next_tick = began + self.tick_seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self.log_fd, selectors.EVENT_READ)
             selector.register(self.report_fd, selectors.EVENT_READ)

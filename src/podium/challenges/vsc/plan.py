@@ -56,7 +56,7 @@ SIZES = {
         test=Counts(references=64, queries=112),
         train=Counts(references=48, queries=24),
         canvases=((480, 360), (640, 360), (480, 360), (360, 480)),
-        rates=(10, 10, 10, 12, 12, 15, 24),
+        rates=(10, 10, 10, 12, 12, 15, 15, 24),
         bits_per_second=400_000,
         reference_seconds=Range(median=13.0, lowest=6.0, highest=60.0),
         query_seconds=Range(median=14.0, lowest=6.0, highest=60.0),

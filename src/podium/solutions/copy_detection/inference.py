@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from podium.errors import UsageError
 from podium.formats.descriptors import Descriptors, write_descriptors
 from podium.media.video import Sample, UnreadableVideo, sample
-from podium.solutions.copy_detection.model import Model, Role
-from podium.solutions.copy_detection.pooling import embed
 from podium.types import Progress, silent
+
+if TYPE_CHECKING:
+    from podium.solutions.copy_detection.model import Model, Role
 
 _DECODE_AHEAD = 3
 Video = tuple[str, Path]
@@ -120,6 +122,7 @@ def embed_videos(
     Raises:
         UsageError: There is no video, or none can be read.
     """
+    from podium.solutions.copy_detection.pooling import embed
 
     def rows_of(found: Sample) -> NDArray[np.float32]:
         return embed(model.backbone, found.frames_THWC, pooling=model.settings.pooling)

@@ -118,8 +118,7 @@ def _principal_axes(centred_NC: NDArray[np.float64]) -> tuple[NDArray[np.float64
         variances, weights = np.linalg.eigh(centred_NC @ centred_NC.T / count)
         order = np.argsort(variances)[::-1]
         variances = variances[order]
-        axes_CD = unit_length((centred_NC.T @ weights[:, order]).T).T
+        axes_CD = unit_length((centred_NC.T @ weights[:, order]).T).T.astype(np.float64)
     largest = np.abs(axes_CD).argmax(axis=0)
     signs = np.sign(axes_CD[largest, np.arange(axes_CD.shape[1])])
-    signed_CD: NDArray[np.float64] = axes_CD * np.where(signs == 0, 1, signs)
-    return np.maximum(variances, 0.0), signed_CD
+    return np.maximum(variances, 0.0), axes_CD * np.where(signs == 0, 1.0, signs)
