@@ -289,3 +289,11 @@ def test_identical_descriptors_keep_the_first_pairs_instead_of_none() -> None:
     ranking = rankings.rank(flat, flat, query_count=1)
     assert len(ranking.query_ids) == 25
     assert (ranking.similarity == 6.0).all()
+
+
+def test_the_curve_keeps_every_corner(videos: DataSet, tmp_path: Path) -> None:
+    folder = submit(tmp_path / "p", descriptors(QUERIES, 3, 5), descriptors(REFERENCES, 3, 6))
+    score = VSC.score(read(folder, videos), videos, NO_INTERVAL)
+    curve = score.curves[0]
+    gains = [(now - before) * p for before, now, p in zip((0.0, *curve.x), curve.x, curve.y, strict=False)]
+    assert sum(gains) == pytest.approx(score.value, abs=1e-5)

@@ -80,8 +80,7 @@ def judge(challenge: Challenge, case: Case) -> Judgement:
     except Exception as error:  # a scorer may fail in any way, and none of them is the participant's
         message = f"the scorer of `{challenge.id}` failed: {type(error).__name__}: {error}"
         return Judgement(verdict=Verdict.VOID, message=message, problems=problems, stages=clock.stages)
-    message = f"{score.metric} {score.value:.4f}"
-    return Judgement(verdict=Verdict.SCORED, message=message, score=score, problems=problems, stages=clock.stages)
+    return Judgement(verdict=Verdict.SCORED, message="", score=score, problems=problems, stages=clock.stages)
 
 
 def judge_apart(challenge: Challenge, case: Case) -> Judgement:

@@ -33,7 +33,7 @@ from podium.media.retouch import (
     Shrink,
 )
 
-__all__ = ["KINDS", "Edit", "apply", "as_dict", "contact_sheet", "draw"]
+__all__ = ["KINDS", "Edit", "apply", "as_dict", "contact_sheet", "draw", "named"]
 
 KINDS: dict[str, type[Edit]] = {
     kind.name: kind

@@ -26,9 +26,8 @@ _PACKAGED = {
     "skimage": (
         "data",
         (
-            "astronaut.png", "camera.png", "chelsea.png", "clock_motion.png", "coffee.png", "coins.png",
-            "hubble_deep_field.jpg", "ihc.png", "moon.png", "motorcycle_left.png", "page.png", "retina.jpg",
-            "rocket.jpg",
+            "astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "hubble_deep_field.jpg",
+            "ihc.png", "moon.png", "motorcycle_left.png", "page.png", "retina.jpg", "rocket.jpg",
         ),
     ),
     "sklearn": ("datasets/images", ("china.jpg", "flower.jpg")),

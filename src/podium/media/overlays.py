@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from podium.errors import UsageError
 from podium.media.retouch import Paint, Size, fraction, placed
 
 SHAPES = ("smile", "heart", "star", "bolt", "sun", "speech")
@@ -38,10 +39,10 @@ class Text:
 
     @staticmethod
     def draw(rng: np.random.Generator, strength: float) -> Text:
-        count = int(rng.integers(1, 3 + round(3 * strength)))
+        rows: list[int] = rng.integers(len(_WORDS), size=int(rng.integers(1, 3 + round(3 * strength)))).tolist()
         red, green, blue = (int(value) for value in rng.integers(0, 256, size=3))
         return Text(
-            words=" ".join(_WORDS[row] for row in rng.integers(len(_WORDS), size=count)),
+            words=" ".join(_WORDS[row] for row in rows),
             x=fraction(rng.uniform(0.25, 0.75)),
             y=fraction(rng.uniform(0.1, 0.9)),
             height=fraction(0.06 + 0.12 * strength * rng.uniform(0.5, 1.0)),
@@ -295,5 +296,5 @@ def _blended(frame: Image.Image, other: Image.Image, opacity: float) -> Image.Im
 
 def _present(companion: Image.Image | None) -> Image.Image:
     if companion is None:
-        raise ValueError("this edit needs frames of other footage")
+        raise UsageError("this edit needs frames of other footage; none were given")
     return companion

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,7 +93,7 @@ def _interval(judged: Judged, queries: np.ndarray, settings: ScoreSettings) -> I
     queries = np.unique(queries)
     positives = np.zeros(len(queries), dtype=np.int64)
     np.add.at(positives, np.searchsorted(queries, [query for query, _ in judged.truth]), 1)
-    return bootstrap_average_precision(
+    interval = bootstrap_average_precision(
         judged.ranking.similarity,
         judged.relevant,
         np.searchsorted(queries, judged.ranking.query_ids),
@@ -101,6 +101,7 @@ def _interval(judged: Judged, queries: np.ndarray, settings: ScoreSettings) -> I
         resamples=settings.resamples,
         seed=settings.seed,
     )
+    return replace(interval, unit=f"{len(queries)} queries")
 
 
 def _full_measures(judged: Judged) -> tuple[Measure, ...]:
@@ -203,10 +204,20 @@ def _per_query(judged: Judged) -> tuple[ItemScore, ...]:
     return tuple(items)
 
 
+def _corners(recall_G: np.ndarray) -> np.ndarray:
+    """Where the curve turns: each gain in recall and the point before it, thinned evenly where there are too many."""
+    gains = np.flatnonzero(np.diff(recall_G, prepend=0.0) > 0)
+    corners = np.unique(np.concatenate([gains, gains - 1, [len(recall_G) - 1]])).astype(int)
+    corners = corners[(corners >= 0) & (corners < len(recall_G))]
+    if len(corners) <= _CURVE_POINTS:
+        return corners
+    return corners[np.linspace(0, len(corners) - 1, _CURVE_POINTS).astype(int)]
+
+
 def _curve(judged: Judged) -> Curve:
     points = precision_recall(judged.ranking.similarity, judged.relevant, positives=len(judged.truth))
-    keep = np.unique(np.linspace(0, max(len(points.recall_G) - 1, 0), _CURVE_POINTS).astype(int))
-    recall, precision = (array[keep] if len(array) else array for array in (points.recall_G, points.precision_G))
+    keep = _corners(points.recall_G)
+    recall, precision = points.recall_G[keep], points.precision_G[keep]
     return Curve(
         name="precision-recall",
         x_label="recall",
