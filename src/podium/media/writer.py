@@ -117,6 +117,9 @@ class Writer:
             context.bit_rate = 100_000_000
         else:
             options["crf"] = str(self._quality)
+        if codec == "libx264":
+            # With its macroblock tree on, x264 gives other bytes from run to run.
+            options["x264-params"] = "mbtree=0"
         stream.options = options
         self._stream = stream
         self._reformatter = av.video.reformatter.VideoReformatter()
