@@ -26,7 +26,7 @@ from podium.search import top_pairs
 from podium.search.candidates import candidates
 from podium.solutions.copy_detection import backbone as backbones
 from podium.solutions.copy_detection.inference import Video, describe_with, embed_videos, videos_in
-from podium.solutions.copy_detection.model import Model, Settings
+from podium.solutions.copy_detection.model import Settings
 from podium.solutions.copy_detection.perceptual_hash import hash_frames
 from podium.solutions.copy_detection.preparation import fit_rows
 from podium.types import DataSet, Interval
@@ -123,10 +123,9 @@ class Baseline:
 
     def line(self, name: str, settings: Settings) -> Line:
         """Fits on the independent split and judges."""
-        bare = Model(backbone=self.backbone, settings=settings, whitening=None, normaliser=None)
 
         def make(videos: list[Video]) -> Descriptors:
-            return embed_videos(videos, bare).descriptors
+            return embed_videos(videos, self.backbone, settings=settings).descriptors
 
         pooling = settings.pooling
         sizes = "-".join(map(str, pooling.sizes))
@@ -145,24 +144,25 @@ class Baseline:
 
 def variants(settings: Settings) -> list[tuple[str, Settings]]:
     """The baseline, then with one part taken away or changed."""
-    one_size = settings.pooling.sizes[:1]
-    single = replace(settings.pooling, sizes=one_size, mirrored=False)
+    pooling = settings.pooling
+    cosine = replace(settings, comparison="cosine")
     return [
         ("baseline", settings),
-        ("  without score normalisation", replace(settings, normalise=False)),
-        ("  without whitening (PCA only)", replace(settings, whitening_power=0.0)),
-        ("  without either", replace(settings, whitening_power=0.0, normalise=False)),
-        ("  pooling: mean", replace(settings, pooling=replace(single, power=1.0))),
-        ("  pooling: GeM, one size", replace(settings, pooling=single)),
-        ("  pooling: GeM, mirrored too", replace(settings, pooling=replace(single, mirrored=True))),
-        ("  pooling: GeM, two sizes", replace(settings, pooling=replace(single, sizes=(*one_size, 160)))),
+        ("  + score normalisation (beta 0.3)", replace(settings, normalise=True, beta=0.3)),
+        ("  - whitening (PCA only)", replace(settings, whitening_power=0.0)),
+        ("  cosine, not distance", cosine),
+        ("  cosine + normalisation (beta 1.2)", replace(cosine, normalise=True, beta=1.2)),
+        ("  cosine - whitening (PCA only)", replace(cosine, whitening_power=0.0)),
+        ("  pooling: mean, not GeM", replace(settings, pooling=replace(pooling, power=1.0))),
+        ("  pooling: GeM, mirrored too", replace(settings, pooling=replace(pooling, mirrored=True))),
+        ("  pooling: GeM, two sizes", replace(settings, pooling=replace(pooling, sizes=(*pooling.sizes, 160)))),
     ]
 
 
 def show(line: Line, seconds: float) -> None:
     low, high = line.interval
     print(
-        f"{line.name:<34} {line.micro_ap:.4f}  [{low:.4f}, {high:.4f}]  {line.dimensions:>4}  {seconds:7.1f} s",
+        f"{line.name:<38} {line.micro_ap:.4f}  [{low:.4f}, {high:.4f}]  {line.dimensions:>4}  {seconds:7.1f} s",
         flush=True,
     )
 
@@ -187,7 +187,7 @@ def main() -> None:
     )
     truth = layout.read_truth(data.answers / layout.GROUND_TRUTH).pairs
     print(f"{len(truth)} copies to find; 95 % intervals from {wanted.resamples} resamples of the queries")
-    print(f"{'':<34} micro-AP  {'interval':<16}  dims")
+    print(f"{'':<38} micro-AP  {'interval':<16}  dims")
     baseline = Baseline(setting, wanted.weights)
     jobs = [
         lambda: starter(setting),

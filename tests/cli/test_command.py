@@ -116,6 +116,15 @@ def test_new_pack_and_pack_again(tmp_path: Path, videos: DataSet, capsys: pytest
     assert "main.py" in capsys.readouterr().err
 
 
+def test_a_new_submission_that_fails_leaves_nothing(
+    tmp_path: Path, videos: DataSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["new", "vsc-descriptor", str(tmp_path / "x"), "--data", str(videos.root), "--set", "speed=9"]
+    assert call(asked) == 2
+    assert "has no option `speed`" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
 def test_an_unknown_template_is_answered_with_those_that_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,8 @@ def test_two_axes_by_hand() -> None:
     whitening = fit(np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), dimensions=2)
     # Variances 18/4 and 2/4, so the first axis is divided by sqrt(4.5) and the second by sqrt(0.5).
     np.testing.assert_allclose(whitening.projection_CD, np.diag([1 / np.sqrt(4.5), 1 / np.sqrt(0.5)]), atol=1e-12)
-    np.testing.assert_allclose(whitening.apply(np.array([[3.0, 1.0]])), [[0.7071068, 0.7071068]], atol=1e-6)
+    # 3/sqrt(4.5) and 1/sqrt(0.5) are both sqrt(2); over sqrt(2) dimensions' worth of length that is 1 each.
+    np.testing.assert_allclose(whitening.project(np.array([[3.0, 1.0]])), [[1.0, 1.0]], atol=1e-6)
 
 
 def test_power_zero_only_turns() -> None:
@@ -61,23 +62,23 @@ def test_both_ways_to_the_axes_agree() -> None:
     tall = rows(count=30, width=29)
     wide = np.hstack([tall, np.zeros((30, 2))])
     a, b = fit(tall, dimensions=5), fit(wide, dimensions=5)
-    np.testing.assert_allclose(a.apply(tall), b.apply(wide), atol=1e-5)
+    np.testing.assert_allclose(a.project(tall), b.project(wide), atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.01, 100.0), shift=st.floats(-50.0, 50.0))
 def test_neither_scale_nor_shift_of_the_input_changes_a_descriptor(seed: int, scale: float, shift: float) -> None:
     rows_NC = rows(seed, count=60, width=6)
-    before = fit(rows_NC, dimensions=4, shrinkage=0.2).apply(rows_NC)
+    before = fit(rows_NC, dimensions=4, shrinkage=0.2).project(rows_NC)
     moved = rows_NC * scale + shift
-    np.testing.assert_allclose(fit(moved, dimensions=4, shrinkage=0.2).apply(moved), before, atol=1e-4)
+    np.testing.assert_allclose(fit(moved, dimensions=4, shrinkage=0.2).project(moved), before, atol=1e-4)
 
 
-def test_descriptors_have_unit_length_and_the_mean_stays_zero() -> None:
+def test_training_rows_have_a_mean_squared_length_of_one_and_the_mean_stays_zero() -> None:
     rows_NC = rows()
     whitening = fit(rows_NC, dimensions=8)
-    np.testing.assert_allclose(np.linalg.norm(whitening.apply(rows_NC), axis=1), 1, atol=1e-6)
-    assert not whitening.apply(whitening.mean_C[None]).any()
+    assert (whitening.project(rows_NC) ** 2).sum(axis=1).mean() == pytest.approx(1.0, abs=1e-5)
+    assert not whitening.project(whitening.mean_C[None]).any()
     assert unit_length(np.zeros((1, 3))).tolist() == [[0, 0, 0]]
 
 
@@ -85,7 +86,9 @@ def test_a_saved_whitening_gives_the_same_descriptors(tmp_path: Path) -> None:
     rows_NC = rows()
     whitening = fit(rows_NC, dimensions=8)
     whitening.save(tmp_path / "whitening.npz")
-    np.testing.assert_array_equal(Whitening.load(tmp_path / "whitening.npz").apply(rows_NC), whitening.apply(rows_NC))
+    np.testing.assert_array_equal(
+        Whitening.load(tmp_path / "whitening.npz").project(rows_NC), whitening.project(rows_NC)
+    )
 
 
 def test_a_pickled_file_is_refused(tmp_path: Path) -> None:
@@ -109,4 +112,4 @@ def test_rows_that_cannot_be_fitted_are_named(bad: np.ndarray, words: str) -> No
 
 def test_rows_of_another_length_are_refused() -> None:
     with pytest.raises(UsageError, match="takes rows of `12` values"):
-        fit(rows(), dimensions=3).apply(np.zeros((2, 11)))
+        fit(rows(), dimensions=3).project(np.zeros((2, 11)))

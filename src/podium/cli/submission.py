@@ -68,10 +68,15 @@ def create(
     """
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise UsageError(f"`{into}` is not an empty folder; name one that is, or that does not exist yet")
-    shutil.copytree(template.folder, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    if data is not None and template.prepare is not None:
-        skipped = template.prepare(data, into, options=options or {}, seed=seed, progress=talk.progress)
-        talk.problems(skipped)
+    try:
+        shutil.copytree(template.folder, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        if data is not None and template.prepare is not None:
+            skipped = template.prepare(data, into, options=options or {}, seed=seed, progress=talk.progress)
+            talk.problems(skipped)
+    except BaseException:
+        # Half a submission would refuse the next try, because its folder must be empty.
+        shutil.rmtree(into, ignore_errors=True)
+        raise
 
 
 @click.command("pack", epilog="\b\nExample:\n  podium pack my_solution -o submission.zip")

@@ -152,7 +152,8 @@ def load(
             normalised as for ImageNet and gives vectors or maps (SSCD's do) · the path of a ``.safetensors`` or
             ``.pth`` state · ``timm:NAME`` or ``hf_hub:OWNER/NAME``, which timm downloads.
         architecture: timm's name for the net that a state fills; needed for a ``.safetensors`` or ``.pth`` file only.
-        layers: Maps to give, as timm counts them, and ``final``; None is the final one.
+        layers: Maps to give, as timm counts them, and ``final``; None is what finds most copies
+            for the default net, and the final one for others.
         device: ``cpu`` or ``cuda``.
         low_precision: bfloat16 inside; None takes it where the processor has the instructions.
 
@@ -161,7 +162,7 @@ def load(
         MachineError: A package that holds or reads them is missing.
     """
     if weights == DEFAULT_WEIGHTS:
-        network, source = _lite0(tuple(layers or (FINAL,)))
+        network, source = _lite0(tuple(layers or ("4", FINAL)))
     elif weights.startswith(("timm:", "hf_hub:", "hf-hub:")):
         network, source = _from_hub(weights, tuple(layers or (FINAL,)))
     elif Path(weights).is_file():

@@ -22,7 +22,8 @@ from podium.media.video import Sample, UnreadableVideo, sample
 from podium.types import Progress, silent
 
 if TYPE_CHECKING:
-    from podium.solutions.copy_detection.model import Model, Role
+    from podium.solutions.copy_detection.backbone import Backbone
+    from podium.solutions.copy_detection.model import Model, Role, Settings
 
 _DECODE_AHEAD = 3
 Video = tuple[str, Path]
@@ -115,9 +116,14 @@ def describe_with(
 
 
 def embed_videos(
-    videos: Iterable[Video], model: Model, *, progress: Progress = silent, what: str = "embedding videos"
+    videos: Iterable[Video],
+    backbone: Backbone,
+    *,
+    settings: Settings,
+    progress: Progress = silent,
+    what: str = "embedding videos",
 ) -> Described:
-    """As `describe`, with the embeddings before whitening and normalisation, to fit those on.
+    """As `describe`, with the embeddings before whitening, to fit that on.
 
     Raises:
         UsageError: There is no video, or none can be read.
@@ -125,9 +131,8 @@ def embed_videos(
     from podium.solutions.copy_detection.pooling import embed
 
     def rows_of(found: Sample) -> NDArray[np.float32]:
-        return embed(model.backbone, found.frames_THWC, pooling=model.settings.pooling)
+        return embed(backbone, found.frames_THWC, pooling=settings.pooling)
 
-    settings = model.settings
     return describe_with(
         rows_of,
         videos,

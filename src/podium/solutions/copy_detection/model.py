@@ -1,9 +1,9 @@
-"""The fitted describer: backbone, pooling, whitening and score normalisation, in one folder of plain files.
+"""The fitted describer: backbone, pooling, whitening and comparison, in one folder of plain files.
 
 ```
 model_assets/
   backbone.json  backbone.safetensors (or backbone.torchscript)
-  settings.json  whitening.npz  noise.npy  noise.json
+  settings.json  whitening.npz  noise.npz (with score normalisation)
 ```
 
 Axes: T frames, H height, W width, C channels, N rows, D dimensions.
@@ -19,14 +19,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from podium.errors import UsageError
+from podium.errors import UsageError, nearest
 from podium.search.normalisation import ScoreNormaliser
 from podium.solutions.copy_detection import backbone as backbones
 from podium.solutions.copy_detection.backbone import Backbone
+from podium.solutions.copy_detection.comparison import Comparison, Cosine, Distance
 from podium.solutions.copy_detection.pooling import Pooling, embed
-from podium.solutions.copy_detection.whitening import Whitening, unit_length
+from podium.solutions.copy_detection.whitening import Whitening
 
 Role = Literal["query", "reference"]
+COMPARISONS = ("distance", "cosine")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,10 @@ class Settings:
         whitening_power: 0.5 whitens; 0 only turns to the axes of largest variance and cuts to `dimensions`.
         dimensions: Of a descriptor, at most 512; fewer where the training rows span fewer.
         shrinkage: Of the whitening, 0 to 1.
-        normalise: Whether to normalise similarities; takes the place of one dimension.
-        beta: Weight of the normalisation.
+        comparison: ``distance`` or ``cosine`` of whitened rows.
+        normalise: Whether to normalise similarities by the training references. It pays where those are many and
+            varied, as in the official data; off, because a few clips' worth of them makes it a loss.
+        beta: Weight of the normalisation; 1.2 suits the cosine, 0.3 the distance.
         neighbours: Nearest noise rows that it averages.
     """
 
@@ -51,9 +55,19 @@ class Settings:
     whitening_power: float = 0.5
     dimensions: int = 512
     shrinkage: float = 0.1
-    normalise: bool = True
-    beta: float = 1.2
+    comparison: str = "distance"
+    normalise: bool = False
+    beta: float = 0.3
     neighbours: int = 1
+
+    def __post_init__(self) -> None:
+        if self.comparison not in COMPARISONS:
+            raise UsageError(f"no comparison is called `{self.comparison}`; {nearest(self.comparison, COMPARISONS)}")
+
+    @property
+    def whitened_dimensions(self) -> int:
+        """How many of the dimensions the whitening may fill; a distance needs two for itself."""
+        return self.dimensions - 2 if self.comparison == "distance" else self.dimensions
 
     def to_json(self) -> str:
         """JSON text that `from_json` reads."""
@@ -77,24 +91,19 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Model:
-    """What turns frames into descriptors.
-
-    Attributes:
-        whitening: None, while it is being fitted, leaves embeddings as they are.
-        normaliser: None leaves descriptors of queries and references alike.
-    """
+    """What turns frames into descriptors."""
 
     backbone: Backbone
     settings: Settings
-    whitening: Whitening | None
-    normaliser: ScoreNormaliser | None
+    whitening: Whitening
+    comparison: Comparison
 
     def describe_frames(self, frames_THWC: NDArray[np.uint8], *, role: Role) -> NDArray[np.float32]:
         """(T, D) one descriptor a frame.
 
         Args:
             frames_THWC: RGB, of one video.
-            role: Queries carry their bias, references a one; without normalisation both are alike.
+            role: Queries and references are written differently, so that their inner product is the similarity.
         """
         return self.finish(embed(self.backbone, frames_THWC, pooling=self.settings.pooling), role=role)
 
@@ -102,33 +111,23 @@ class Model:
         """(N, D) descriptors of embeddings.
 
         Raises:
-            UsageError: Without whitening an embedding is too long for a descriptor.
+            UsageError: The embeddings have another length than those the whitening was fitted on.
         """
-        if self.whitening is not None:
-            rows_ND = self.whitening.apply(embeddings_NC)
-        else:
-            rows_ND = unit_length(embeddings_NC).astype(np.float32)
-        if self.normaliser is None:
-            return rows_ND
-        return self.normaliser.queries(rows_ND) if role == "query" else self.normaliser.references(rows_ND)
+        rows_ND = self.whitening.project(embeddings_NC)
+        return self.comparison.queries(rows_ND) if role == "query" else self.comparison.references(rows_ND)
 
     def save(self, folder: Path) -> None:
         """Writes everything that `load` needs into a folder, which is made."""
         folder.mkdir(parents=True, exist_ok=True)
         self.backbone.save(folder)
         (folder / "settings.json").write_text(self.settings.to_json() + "\n")
-        for name in ("whitening.npz", "noise.npy", "noise.json"):
-            (folder / name).unlink(missing_ok=True)
-        if self.whitening is not None:
-            self.whitening.save(folder / "whitening.npz")
-        if self.normaliser is not None:
-            np.save(folder / "noise.npy", self.normaliser.noise_ND, allow_pickle=False)
-            description = {
-                "dropped_dimension": self.normaliser.dropped_dimension,
-                "beta": self.normaliser.beta,
-                "k": self.normaliser.k,
-            }
-            (folder / "noise.json").write_text(json.dumps(description) + "\n")
+        self.whitening.save(folder / "whitening.npz")
+        noise_ND = getattr(self.comparison, "noise_ND", None)
+        if noise_ND is None:
+            (folder / "noise.npz").unlink(missing_ok=True)
+        else:
+            dropped = getattr(self.comparison, "dropped_dimension", -1)
+            np.savez(folder / "noise.npz", noise=noise_ND, dropped_dimension=dropped)
 
     @staticmethod
     def load(folder: Path, *, device: str = "cpu") -> Model:
@@ -139,13 +138,37 @@ class Model:
         """
         try:
             settings = Settings.from_json((folder / "settings.json").read_text())
-            normaliser = None
+            noise_ND, dropped = None, -1
             if settings.normalise:
-                description = json.loads((folder / "noise.json").read_text())
-                noise_ND = np.load(folder / "noise.npy", allow_pickle=False)
-                normaliser = ScoreNormaliser(noise_ND=noise_ND, **description)
-        except (OSError, TypeError, ValueError) as error:
+                with np.load(folder / "noise.npz", allow_pickle=False) as kept:
+                    noise_ND, dropped = kept["noise"], int(kept["dropped_dimension"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise UsageError(f"`{folder}` holds no model: {error}") from error
         whitening = Whitening.load(folder / "whitening.npz")
+        comparison = _comparison(settings, noise_ND, dropped)
         backbone = backbones.load_saved(folder, device=device)
-        return Model(backbone=backbone, settings=settings, whitening=whitening, normaliser=normaliser)
+        return Model(backbone=backbone, settings=settings, whitening=whitening, comparison=comparison)
+
+
+def fit_comparison(settings: Settings, noise_ND: NDArray[np.float32]) -> Comparison:
+    """The comparison that the settings ask for.
+
+    Args:
+        settings: Say which, and whether it normalises.
+        noise_ND: Whitened rows of independent references.
+    """
+    if not settings.normalise:
+        return _comparison(settings, None, -1)
+    neighbours = min(settings.neighbours, len(noise_ND))
+    if settings.comparison == "cosine":
+        return ScoreNormaliser.fit(noise_ND, beta=settings.beta, k=neighbours)
+    return Distance(noise_ND=noise_ND, beta=settings.beta, k=neighbours)
+
+
+def _comparison(settings: Settings, noise_ND: NDArray[np.float32] | None, dropped: int) -> Comparison:
+    if noise_ND is None:
+        return Cosine() if settings.comparison == "cosine" else Distance()
+    neighbours = min(settings.neighbours, len(noise_ND))
+    if settings.comparison == "distance":
+        return Distance(noise_ND=noise_ND, beta=settings.beta, k=neighbours)
+    return ScoreNormaliser(noise_ND=noise_ND, dropped_dimension=dropped, beta=settings.beta, k=neighbours)

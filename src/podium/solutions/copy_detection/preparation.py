@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from podium.errors import ChallengeError
-from podium.search.normalisation import ScoreNormaliser, check_independent
+from podium.search.normalisation import check_independent
 from podium.solutions.copy_detection import backbone as backbones
 from podium.solutions.copy_detection.backbone import DEFAULT_WEIGHTS, Backbone
 from podium.solutions.copy_detection.inference import describe, embed_videos, videos_in
-from podium.solutions.copy_detection.model import Model, Settings
+from podium.solutions.copy_detection.model import Model, Settings, fit_comparison
 from podium.solutions.copy_detection.whitening import fit as fit_whitening
 from podium.types import Progress, silent
 
@@ -81,13 +81,16 @@ def fit(independent: Path, backbone: Backbone, *, settings: Settings, progress: 
     Raises:
         UsageError: No video can be read.
     """
-    bare = Model(backbone=backbone, settings=settings, whitening=None, normaliser=None)
-    references = embed_videos(
-        videos_in(independent / "reference"), bare, progress=progress, what="fitting on references"
-    ).descriptors
-    queries = embed_videos(
-        videos_in(independent / "query"), bare, progress=progress, what="fitting on queries"
-    ).descriptors
+    references, queries = (
+        embed_videos(
+            videos_in(independent / role),
+            backbone,
+            settings=settings,
+            progress=progress,
+            what=f"fitting on {role} videos",
+        ).descriptors
+        for role in ("reference", "query")
+    )
     return fit_rows(queries.features_ND, references.features_ND, backbone, settings=settings)
 
 
@@ -97,16 +100,12 @@ def fit_rows(
     """As `fit`, from embeddings: the whitening sees both kinds, the noise is the references."""
     whitening = fit_whitening(
         np.concatenate([reference_NC, query_NC]),
-        dimensions=settings.dimensions,
+        dimensions=settings.whitened_dimensions,
         shrinkage=settings.shrinkage,
         power=settings.whitening_power,
     )
-    normaliser = None
-    noise = Model(backbone=backbone, settings=settings, whitening=whitening, normaliser=None)
-    if settings.normalise:
-        rows_ND = noise.finish(reference_NC, role="reference")
-        normaliser = ScoreNormaliser.fit(rows_ND, beta=settings.beta, k=min(settings.neighbours, len(rows_ND)))
-    return Model(backbone=backbone, settings=settings, whitening=whitening, normaliser=normaliser)
+    comparison = fit_comparison(settings, whitening.project(reference_NC))
+    return Model(backbone=backbone, settings=settings, whitening=whitening, comparison=comparison)
 
 
 def _splits(data: Path) -> tuple[Path, Path]:

@@ -31,11 +31,11 @@ class Whitening:
 
     @property
     def dimensions(self) -> int:
-        """Length of what `apply` gives."""
+        """Length of what `project` gives."""
         return self.projection_CD.shape[1]
 
-    def apply(self, rows_NC: NDArray[np.floating]) -> Floats:
-        """The rows, projected and of unit length; a row that equals the mean stays zero.
+    def project(self, rows_NC: NDArray[np.floating]) -> Floats:
+        """The rows, centred and projected; training rows that were whitened have a mean squared length of 1.
 
         Raises:
             UsageError: The rows have another length than those it was fitted on.
@@ -43,7 +43,7 @@ class Whitening:
         if rows_NC.ndim != 2 or rows_NC.shape[1] != len(self.mean_C):
             raise UsageError(f"the whitening takes rows of `{len(self.mean_C)}` values; found `{rows_NC.shape}`")
         projected_ND = (rows_NC.astype(np.float64) - self.mean_C) @ self.projection_CD
-        return unit_length(projected_ND).astype(np.float32)
+        return (projected_ND / np.sqrt(self.dimensions)).astype(np.float32)
 
     def save(self, path: Path) -> None:
         """Writes an npz of two plain arrays."""
@@ -81,7 +81,7 @@ def fit(rows_NC: NDArray[np.floating], *, dimensions: int, shrinkage: float = 0.
 
     >>> import numpy as np
     >>> rows = np.random.default_rng(0).normal(size=(500, 3)) * [3, 2, 0.1]
-    >>> fit(rows, dimensions=2).apply(rows).shape
+    >>> fit(rows, dimensions=2).project(rows).shape
     (500, 2)
     """
     if rows_NC.ndim != 2 or len(rows_NC) < 2:
