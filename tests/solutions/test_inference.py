@@ -127,7 +127,7 @@ def test_normalisation_subtracts_nearness_to_the_training_references() -> None:
     settings = Settings(dimensions=12, shrinkage=0.0, comparison="cosine", normalise=True, beta=1.2)
     model = fit_rows(noise[:0], noise, tiny_backbone(), settings=settings)
     white = [model.whitening.project(each) for each in (noise, queries, references)]
-    dropped = int(white[0].var(axis=0).argmin())
+    dropped = int(unit_length(white[0]).var(axis=0, dtype=np.float64).argmin())
     n, q, r = (unit_length(np.delete(each, dropped, axis=1)) for each in white)
     wanted = q @ r.T - settings.beta * (q @ n.T).max(axis=1, keepdims=True)
     got = model.finish(queries, role="query") @ model.finish(references, role="reference").T
@@ -178,10 +178,8 @@ def test_a_saved_model_gives_the_same_descriptors(normalise: bool, comparison: s
         np.testing.assert_array_equal(again.finish(rows, role=role), model.finish(rows, role=role))  # type: ignore[arg-type]
     frames = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     # Reloaded nets may run in low precision, where the processor has it.
-    cosine = (
-        unit_length(embed(again.backbone, frames, pooling=settings.pooling))
-        * embed(backbone, frames, pooling=settings.pooling)
-    ).sum(axis=1)
+    before, after = (embed(each, frames, pooling=settings.pooling) for each in (backbone, again.backbone))
+    cosine = (unit_length(before) * unit_length(after)).sum(axis=1)
     np.testing.assert_allclose(cosine, 1, atol=1e-2)
 
 

@@ -186,7 +186,7 @@ def _environment() -> jinja2.Environment:
         "marked": marked,
         "readable": amounts.readable,
     }
-    environment.filters.update(filters)
+    environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType] - jinja2 leaves its values untyped
     return environment
 
 

@@ -25,7 +25,7 @@ from podium.solutions.copy_detection import backbone as backbones
 from podium.solutions.copy_detection.backbone import Backbone
 from podium.solutions.copy_detection.comparison import Comparison, Cosine, Distance
 from podium.solutions.copy_detection.pooling import Pooling, embed
-from podium.solutions.copy_detection.whitening import Whitening
+from podium.solutions.copy_detection.whitening import Whitening, unit_length
 
 Role = Literal["query", "reference"]
 COMPARISONS = ("distance", "cosine")
@@ -161,7 +161,8 @@ def fit_comparison(settings: Settings, noise_ND: NDArray[np.float32]) -> Compari
         return _comparison(settings, None, -1)
     neighbours = min(settings.neighbours, len(noise_ND))
     if settings.comparison == "cosine":
-        return ScoreNormaliser.fit(noise_ND, beta=settings.beta, k=neighbours)
+        # Whitened rows vary alike in every dimension; at unit length one is really the least.
+        return ScoreNormaliser.fit(unit_length(noise_ND), beta=settings.beta, k=neighbours)
     return Distance(noise_ND=noise_ND, beta=settings.beta, k=neighbours)
 
 

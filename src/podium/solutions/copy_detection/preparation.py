@@ -81,7 +81,7 @@ def fit(independent: Path, backbone: Backbone, *, settings: Settings, progress: 
     Raises:
         UsageError: No video can be read.
     """
-    references, queries = (
+    queries, references = (
         embed_videos(
             videos_in(independent / role),
             backbone,
@@ -89,7 +89,7 @@ def fit(independent: Path, backbone: Backbone, *, settings: Settings, progress: 
             progress=progress,
             what=f"fitting on {role} videos",
         ).descriptors
-        for role in ("reference", "query")
+        for role in ("query", "reference")
     )
     return fit_rows(queries.features_ND, references.features_ND, backbone, settings=settings)
 
