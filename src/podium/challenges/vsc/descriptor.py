@@ -133,7 +133,7 @@ DESCRIPTOR = Challenge(
         ),
         Template(
             name="baseline",
-            summary="a pretrained network, whitening and score normalisation",
+            summary="a pretrained network, whitening fitted on the training split, compared by distance",
             folder=_FOLDER / "descriptor_baseline",
             prepare=_prepare_baseline,
         ),
