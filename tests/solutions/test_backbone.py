@@ -105,6 +105,7 @@ def test_low_precision_gives_nearly_the_same_maps() -> None:
     assert float(torch.cosine_similarity(exact, quick)) > 0.999
 
 
+@pytest.mark.train
 def test_a_safetensors_file_gives_the_maps_of_its_net(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
@@ -121,6 +122,7 @@ def test_a_safetensors_file_gives_the_maps_of_its_net(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded(frames())[0], wanted, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.train
 def test_layers_come_in_the_order_asked_for(tmp_path: Path) -> None:
     torch.save({"state_dict": {f"module.{key}": value for key, value in tiny_state().items()}}, tmp_path / "net.pth")
     path = str(tmp_path / "net.pth")
@@ -133,6 +135,7 @@ def test_layers_come_in_the_order_asked_for(tmp_path: Path) -> None:
         load(path, architecture=TINY, layers=("9",))
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("architecture", ["test_vit", "test_resnet", "test_convnext"])
 def test_other_kinds_of_nets_give_maps_with_channels_second(architecture: str, tmp_path: Path) -> None:
     torch.save(timm.create_model(architecture, num_classes=0).state_dict(), tmp_path / "net.pth")
@@ -143,6 +146,7 @@ def test_other_kinds_of_nets_give_maps_with_channels_second(architecture: str, t
     assert final.shape[2] == final.shape[3] < edge / 4
 
 
+@pytest.mark.train
 def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
     state = tiny_state()
     first = next(iter(state))
@@ -178,6 +182,7 @@ def test_torchscript_gives_its_own_vectors(tmp_path: Path) -> None:
     torch.testing.assert_close(vectors, wanted, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.train
 def test_the_shape_of_the_isc21_winner_is_recognised(tmp_path: Path) -> None:
     torch.manual_seed(1)
     body = timm.create_model(TINY, features_only=True)
@@ -194,6 +199,7 @@ def test_the_shape_of_the_isc21_winner_is_recognised(tmp_path: Path) -> None:
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("kind", ["timm", "torchscript", "isc21"])
 def test_a_saved_backbone_gives_the_same_maps(kind: str, tmp_path: Path) -> None:
     if kind == "torchscript":

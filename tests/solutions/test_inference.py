@@ -71,6 +71,7 @@ def fitted(data: Path) -> Model:
     return fit(data / "public" / "train", tiny_backbone(), settings=QUICK)
 
 
+@pytest.mark.train
 def test_every_video_has_at_most_one_row_for_each_second_begun(data: Path) -> None:
     videos = videos_in(data / "public" / "test" / "query")
     found = describe(reversed(videos), fitted(data), role="query").descriptors
@@ -83,6 +84,7 @@ def test_every_video_has_at_most_one_row_for_each_second_begun(data: Path) -> No
     assert ends.max() <= 4.5 + 1e-6
 
 
+@pytest.mark.train
 def test_a_copy_is_nearest_to_what_it_copies(data: Path) -> None:
     model = fitted(data)
     queries, references = (
@@ -94,6 +96,7 @@ def test_a_copy_is_nearest_to_what_it_copies(data: Path) -> None:
     assert set(nearest.tolist()) == {"R200002"}
 
 
+@pytest.mark.train
 def test_a_damaged_video_is_skipped_by_name(data: Path) -> None:
     folder = data / "public" / "test" / "query"
     (folder / "Q200003.mp4").write_bytes(b"no video")
@@ -113,6 +116,7 @@ def test_any_row_maker_can_describe(data: Path) -> None:
     assert described.descriptors.features_ND.shape[1] == 64
 
 
+@pytest.mark.train
 def test_a_query_alone_gets_the_descriptors_that_it_gets_among_others(data: Path) -> None:
     model = fitted(data)
     folder = data / "public" / "test" / "query"
@@ -155,12 +159,14 @@ def test_normalised_distances_lose_the_nearness_to_the_noise() -> None:
     np.testing.assert_allclose(normalised.queries(q) @ normalised.references(r).T, wanted, atol=1e-4)
 
 
+@pytest.mark.train
 def test_cosines_without_normalisation_write_both_roles_alike() -> None:
     rows = np.random.default_rng(0).normal(size=(20, 30)).astype(np.float32)
     model = fit_rows(rows, rows, tiny_backbone(), settings=Settings(dimensions=8, comparison="cosine"))
     np.testing.assert_array_equal(model.finish(rows, role="query"), model.finish(rows, role="reference"))
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("comparison", ["distance", "cosine"])
 @pytest.mark.parametrize("normalise", [True, False])
 def test_a_saved_model_gives_the_same_descriptors(normalise: bool, comparison: str, tmp_path: Path) -> None:
@@ -200,6 +206,7 @@ def test_settings_survive_json_and_unknown_ones_are_refused() -> None:
         Settings.from_json(QUICK.to_json().replace("beta", "gamma"))
 
 
+@pytest.mark.train
 def test_preparing_fits_on_the_split_that_is_not_judged(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +229,7 @@ def test_without_an_independent_split_nothing_is_fitted(data: Path, tmp_path: Pa
         prepare(data, tmp_path)
 
 
+@pytest.mark.train
 def test_main_makes_the_uploaded_descriptors_again(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium.solutions.copy_detection.backbone.load", lambda *_, **__: tiny_backbone())
     submission = tmp_path / "submission"

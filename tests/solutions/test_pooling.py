@@ -43,6 +43,7 @@ def test_negative_values_count_as_none() -> None:
     assert float(generalised_mean(one_map([[-5.0, 4.0]]), power=1.0)) == pytest.approx(2.0, rel=1e-4)
 
 
+@pytest.mark.train
 def test_embeddings_have_unit_length_and_do_not_depend_on_the_batch() -> None:
     backbone = tiny()
     together = embed(backbone, frames(5), pooling=Pooling(sizes=(64,), batch=5))
@@ -52,6 +53,7 @@ def test_embeddings_have_unit_length_and_do_not_depend_on_the_batch() -> None:
     np.testing.assert_allclose(apart, together, atol=1e-5)
 
 
+@pytest.mark.train
 def test_mirrored_pooling_does_not_see_a_flip() -> None:
     backbone = tiny()
     plain, mirrored = Pooling(sizes=(64,)), Pooling(sizes=(64,), mirrored=True)
@@ -62,6 +64,7 @@ def test_mirrored_pooling_does_not_see_a_flip() -> None:
     assert np.abs(embed(backbone, flipped, pooling=plain) - embed(backbone, frames(), pooling=plain)).max() > 1e-4
 
 
+@pytest.mark.train
 def test_several_sizes_are_averaged() -> None:
     backbone = tiny()
     one, two = (embed(backbone, frames(), pooling=Pooling(sizes=(size,))) for size in (64, 96))
@@ -70,6 +73,7 @@ def test_several_sizes_are_averaged() -> None:
     np.testing.assert_allclose(both, mean / np.linalg.norm(mean, axis=1, keepdims=True), atol=1e-4)
 
 
+@pytest.mark.train
 def test_frames_of_another_shape_are_refused() -> None:
     with pytest.raises(UsageError, match=r"frames are \(T, H, W, 3\)"):
         embed(tiny(), frames()[0], pooling=Pooling())
