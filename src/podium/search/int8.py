@@ -43,8 +43,8 @@ class Int8Kernel:
     """
 
     name = "int8"
-    block_rows = 4_096
-    query_rows = 512
+    block_rows = 2_048
+    query_rows = 256
 
     def __init__(self) -> None:
         self.threads = processors()

@@ -159,8 +159,13 @@ class _Exact:
     ) -> NDArray[np.bool_]:
         """Which pairs may still reach the floor, by float32: half the work of float64, and most cannot."""
         products_P = np.empty(len(query_P), np.float32)
+        # One buffer for all parts: what is gathered stays in the processor's cache.
+        left_PD, right_PD = np.empty((2, _PAIRS_AT_ONCE, query_QD.shape[1]), np.float32)
         for part in spans(len(query_P), _PAIRS_AT_ONCE):
-            products_P[part] = _row_products(query_QD[query_P[part]], self._reference_RD[reference_P[part]])
+            count = part.stop - part.start
+            query_QD.take(query_P[part], axis=0, out=left_PD[:count], mode="clip")
+            self._reference_RD.take(reference_P[part], axis=0, out=right_PD[:count], mode="clip")
+            products_P[part] = _row_products(left_PD[:count], right_PD[:count])
         share = rounding_share(query_QD.shape[1])
         error_Q = self._queries.norms[span] * (float(self._norms_R.max()) * share)
         return products_P >= float32_cutoffs(floor, error_Q, query_QD.shape[1])[query_P]
