@@ -327,6 +327,7 @@ def test_every_control_is_told_for_every_run(run: Any, back_end: Bubblewrap) -> 
     assert {"network", "memory", "processes", "disk", "wall time", "CPU time", "end"} <= set(names)
     by_name = {control.name: control for control in done.controls}
     assert by_name["network"].enforcement is Enforcement.ENFORCED
+    assert by_name["disk"].enforcement is Enforcement.BEST_EFFORT
     assert by_name["memory"].asked == f"{512 << 20} bytes"
 
 

@@ -55,7 +55,7 @@ def of_box(limits: Limits, group: Group | None, *, as_root: bool) -> tuple[Contr
         "CPUs": _cpus(limits, binds, kind),
         "memory": (ENFORCED, kind) if "memory" in binds else (BEST_EFFORT, "processes summed up 50 times a second"),
         "processes": _processes(binds, kind, as_root=as_root),
-        "disk": (ENFORCED, "memory-backed folders of that size; their sum and the number of files by polling"),
+        "disk": (BEST_EFFORT, "each folder by its size; the sum of all and the number of files by polling"),
         "output": (ENFORCED, "counted while collecting"),
         "log": (ENFORCED, "counted while reading"),
         "end": (ENFORCED, "process namespace"),
