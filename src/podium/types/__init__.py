@@ -8,10 +8,10 @@ submission folder --pack--> archive --sandbox(inputs read-only, Limits)--> Run
 ```
 """
 
+from podium.types.audit import Answer, Auditing, MakeVariants, ReadAnswers, Variant
 from podium.types.challenge import (
     Challenge,
     DataRequest,
-    DataSet,
     ImportData,
     MakeData,
     Phase,
@@ -23,6 +23,8 @@ from podium.types.challenge import (
     SubsetData,
     Template,
 )
+from podium.types.data import DataSet
+from podium.types.gallery import Candidate, ExplainPairs, Gallery, Grid, MakeGalleries, PairMap
 from podium.types.problem import Problem, Severity
 from podium.types.progress import Progress, silent
 from podium.types.report import Digests, Machine, Report, Verdict
@@ -30,6 +32,9 @@ from podium.types.run import Control, Enforcement, Failure, Limits, Mount, Outpu
 from podium.types.score import Clip, Curve, Exhibit, ExhibitKind, Interval, ItemScore, Measure, Metric, Score
 
 __all__ = [
+    "Answer",
+    "Auditing",
+    "Candidate",
     "Challenge",
     "Clip",
     "Control",
@@ -40,21 +45,28 @@ __all__ = [
     "Enforcement",
     "Exhibit",
     "ExhibitKind",
+    "ExplainPairs",
     "Failure",
+    "Gallery",
+    "Grid",
     "ImportData",
     "Interval",
     "ItemScore",
     "Limits",
     "Machine",
     "MakeData",
+    "MakeGalleries",
+    "MakeVariants",
     "Measure",
     "Metric",
     "Mount",
     "OutputFile",
+    "PairMap",
     "Phase",
     "PrepareSubmission",
     "Problem",
     "Progress",
+    "ReadAnswers",
     "ReadPredictions",
     "Reading",
     "Report",
@@ -67,6 +79,7 @@ __all__ = [
     "SubsetData",
     "Template",
     "Usage",
+    "Variant",
     "Verdict",
     "silent",
 ]

@@ -9,37 +9,13 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from podium.errors import UsageError, nearest
+from podium.types.audit import Auditing
+from podium.types.data import DataSet
+from podium.types.gallery import ExplainPairs, MakeGalleries
 from podium.types.problem import Problem, Severity
 from podium.types.progress import Progress, silent
 from podium.types.run import Limits
 from podium.types.score import Metric, Score
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A data set's folder: ``public/``, ``inputs/``, ``answers/``, ``manifest.json``."""
-
-    root: Path
-
-    @property
-    def public(self) -> Path:
-        """What participants download, in the official layout."""
-        return self.root / "public"
-
-    @property
-    def inputs(self) -> Path:
-        """What a run sees, read-only."""
-        return self.root / "inputs"
-
-    @property
-    def answers(self) -> Path:
-        """The labels; never mounted."""
-        return self.root / "answers"
-
-    @property
-    def manifest(self) -> Path:
-        """sha256 of every file."""
-        return self.root / "manifest.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +171,11 @@ class Challenge:
         perfect: Fills an empty folder with the best possible predictions, from the answers; for conformance.
         broken: Named ways to spoil valid predictions in place; each must give problems and never raise.
         count_queries: How many queries the inputs hold, for a limit that grows with them.
+        copies: Inputs that are also laid into the working directory under a name there, unless the submission has
+            that file.
+        auditing: How its independence rule is checked; None where there is none.
+        galleries: Shows predictions query by query; None where nothing is ranked.
+        explain: Says where pairs of images agree; None where no model is known.
     """
 
     id: str
@@ -222,6 +203,10 @@ class Challenge:
     perfect: Callable[[DataSet, Path], None] | None = None
     broken: Callable[[], tuple[tuple[str, Callable[[Path], None]], ...]] | None = None
     count_queries: Callable[[DataSet], int] | None = None
+    copies: tuple[tuple[str, str], ...] = ()
+    auditing: Auditing | None = None
+    galleries: MakeGalleries | None = None
+    explain: ExplainPairs | None = None
 
     @property
     def metric(self) -> Metric:
