@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from podium.report import render
-from podium.types import DataSet, Report
+from podium.report import gallery, render
+from podium.report.thumbnails import within
+from podium.types import Candidate, Clip, DataSet, Gallery, PairMap, Report
 
 pytestmark = pytest.mark.browser
 
@@ -116,3 +118,83 @@ def test_frames_and_heat_map_stand_inside_their_card_on_a_phone(browser: Any, pa
             assert box["x"] >= outer["x"]
             assert box["x"] + box["width"] <= outer["x"] + outer["width"]
     page.close()
+
+
+@pytest.fixture
+def gallery_file(tmp_path: Path) -> Path:
+    """Thirty queries of tall and wide pictures, with maps for some pairs."""
+    folder = tmp_path / "data" / "inputs" / "images"
+    folder.mkdir(parents=True)
+    clips: list[Clip] = []
+    for at in range(24):
+        size = (380, 90) if at % 6 == 0 else (80, 220)
+        Image.new("RGB", size, (30 + 8 * at, 90, 120)).save(folder / f"test{at:04}.jpg")
+        clips.append(Clip(item=f"test{at:04}", path=f"inputs/images/test{at:04}.jpg"))
+    galleries = [
+        Gallery(
+            item=f"scenario0{1 + at % 2}-test{at % 24:04}",
+            query=clips[at % 24],
+            value=at / 30,
+            facets=(("scenario", f"scenario0{1 + at % 2}"), ("viewpoint", ("top", "left", "right")[at % 3])),
+            candidates=tuple(
+                Candidate(
+                    clip=clips[(at + rank) % 24],
+                    rank=rank,
+                    similarity=1 - rank / 25,
+                    right=rank % 5 == 1,
+                    note="whale012 · top · 2018-08-03",
+                )
+                for rank in range(1, 21)
+            ),
+        )
+        for at in range(30)
+    ]
+    found = PairMap(query=((0.0, 1.0), (0.5, 0.2)), candidate=((1.0, 0.0), (0.3, 0.2)), similarity=0.7)
+    maps = {(galleries[0].query, each.clip): found for each in galleries[0].candidates[:3]}
+    options = gallery.Options(title="my_solution", metric="AP", maps=maps, lead="Worst first.", back="report.html")
+    return gallery.write(
+        galleries, tmp_path / "gallery.html", locate=within(DataSet(tmp_path / "data")), options=options
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_gallery_fits_its_window_and_reads_well(browser: Any, gallery_file: Path, width: int, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    spoken: list[str] = []
+    page.on("console", lambda message: spoken.append(message.text))
+    page.goto(gallery_file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert spoken == []
+    first = page.locator(".query .card img").first
+    assert first.evaluate("each => each.complete && each.naturalWidth > 0")
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 100
+    assert contrasts[0][0] >= 4.5, contrasts[:3]
+    assert page.screenshot(path=gallery_file.with_suffix(".png"))
+    context.close()
+
+
+def test_filters_the_heat_map_switch_and_the_comparison_work_without_javascript(
+    browser: Any, gallery_file: Path
+) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(gallery_file.as_uri())
+    rows = page.locator(".query")
+    assert sum(row.is_visible() for row in rows.all()) == 30
+    page.get_by_label("scenario02").check()
+    assert sum(row.is_visible() for row in rows.all()) == 15
+    page.get_by_label("left").check()
+    assert sum(row.is_visible() for row in rows.all()) == 5
+    page.get_by_label("all").first.check()
+    page.get_by_label("all").last.check()
+    heat = page.locator(".card .heat").first
+    assert not heat.is_visible()
+    page.get_by_label("show where the pair agrees").check()
+    assert heat.is_visible()
+    assert not page.locator(".compare").first.is_visible()
+    page.locator(".card .open").first.click()
+    assert page.locator(".compare").first.is_visible()
+    context.close()

@@ -39,10 +39,10 @@ _GROUPS = (
     (
         ExhibitKind.FALSE_POSITIVE,
         "Worst false positives",
-        "Pairs that are no copies and yet stand high in the ranking; each pushes true copies down.",
+        "Pairs that do not match and yet stand high in the ranking; each pushes true matches down.",
     ),
-    (ExhibitKind.MISSED, "Missed copies", "True copies that the submission did not list, or ranked too low to count."),
-    (ExhibitKind.FOUND, "Found copies", "True copies that the submission ranked high."),
+    (ExhibitKind.MISSED, "Missed matches", "True matches that were not listed, or ranked too low to count."),
+    (ExhibitKind.FOUND, "Found matches", "True matches that the submission ranked high."),
 )
 
 
@@ -89,13 +89,16 @@ class Scale:
     value: float
 
 
-def render(report: Report, *, data: DataSet | None, log_path: Path | None = None, theme: str = "auto") -> str:
+def render(
+    report: Report, *, data: DataSet | None, log_path: Path | None = None, gallery: str = "", theme: str = "auto"
+) -> str:
     """The report as one HTML page that needs nothing else: no script, no network, no other file.
 
     Args:
         report: Any verdict.
         data: Where the clips of the exhibits lie; None leaves their pictures out.
         log_path: The whole log, whose end is shown; None shows the lines that the report carries.
+        gallery: The page of ranked images beside this one, or empty.
         theme: ``auto`` follows the reader's system; ``light`` and ``dark`` do not.
 
     Raises:
@@ -104,11 +107,12 @@ def render(report: Report, *, data: DataSet | None, log_path: Path | None = None
     if theme not in THEMES:
         raise UsageError(f"a page has no theme `{theme}`; known: " + ", ".join(f"`{each}`" for each in THEMES))
     word, sentence = _VERDICTS[report.verdict]
-    template = _environment().get_template("template.html.jinja")
+    template = environment().get_template("template.html.jinja")
     return template.render(
         report=report,
         score=report.score,
         theme=theme,
+        gallery=gallery,
         ramp=heatmaps.RAMP_CSS,
         verdict_word=word,
         verdict_sentence=sentence,
@@ -127,17 +131,18 @@ def render(report: Report, *, data: DataSet | None, log_path: Path | None = None
     )
 
 
-def write(report: Report, into: Path, *, data: DataSet | None) -> Path:
+def write(report: Report, into: Path, *, data: DataSet | None, gallery: str = "") -> Path:
     """Writes ``report.html`` into the folder and returns its path.
 
     Args:
         report: Any verdict.
         data: Where the clips of the exhibits lie.
         into: Made when absent; its ``log.txt`` is shown when it is there.
+        gallery: The page of ranked images in that folder, or empty.
     """
     into.mkdir(parents=True, exist_ok=True)
     log = into / "log.txt"
-    page = render(report, data=data, log_path=log if log.is_file() and not log.is_symlink() else None)
+    page = render(report, data=data, log_path=log if log.is_file() and not log.is_symlink() else None, gallery=gallery)
     path = into / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -169,7 +174,8 @@ def marked(text: str) -> Markup:
     return Markup("").join(parts)
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where pages come from: this room's templates, escaped, with the filters of `amounts`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("podium.report", ""),
         autoescape=True,
