@@ -28,7 +28,7 @@ class Options:
         eyebrow: A line above the title.
         lead: What the reader sees, one or two sentences.
         metric: Name of the value of a query, or empty.
-        unit: What is ranked, for the headings: ``image`` or ``individual``.
+        judged: It is known which candidates are right; otherwise no frame says so.
         maps: Where the images of some pairs agree.
         most_queries: More are left out, shared among the values of the first facet, the best first to go.
         theme: As for a report's page.
@@ -39,7 +39,7 @@ class Options:
     eyebrow: str = "Podium gallery"
     lead: str = ""
     metric: str = ""
-    unit: str = "image"
+    judged: bool = True
     maps: Mapping[Pair, PairMap] = field(default_factory=lambda: MappingProxyType({}))
     most_queries: int = MOST_QUERIES
     theme: str = "auto"
@@ -125,7 +125,7 @@ def write(
     keys = {(facet.name, choice.label): choice.key for facet in facets for choice in facet.choices}
     pictures = Thumbnails(page, locate)
     rows = [
-        _row(at, each, pictures, keys, options.maps)
+        _row(at, each, pictures, keys, options)
         for at, each in enumerate(progress(shown, what="drawing the gallery", total=len(shown)))
     ]
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -197,10 +197,10 @@ def _row(
     gallery: Gallery,
     pictures: Thumbnails,
     keys: Mapping[tuple[str, str], str],
-    maps: Mapping[Pair, PairMap],
+    options: Options,
 ) -> Row:
-    cards = tuple(_card(f"q{at}-{n}", gallery, each, pictures, maps) for n, each in enumerate(gallery.candidates))
-    missed = tuple(_card(f"q{at}-m{n}", gallery, each, pictures, maps) for n, each in enumerate(gallery.missed))
+    cards = tuple(_card(f"q{at}-{n}", gallery, each, pictures, options) for n, each in enumerate(gallery.candidates))
+    missed = tuple(_card(f"q{at}-m{n}", gallery, each, pictures, options) for n, each in enumerate(gallery.missed))
     mapped = next((card.pair.query_heat for card in (*cards, *missed) if card.pair), "")
     return Row(
         anchor=f"q{at}",
@@ -217,10 +217,8 @@ def _row(
     )
 
 
-def _card(
-    anchor: str, gallery: Gallery, candidate: Candidate, pictures: Thumbnails, maps: Mapping[Pair, PairMap]
-) -> Card:
-    found = maps.get((gallery.query, candidate.clip))
+def _card(anchor: str, gallery: Gallery, candidate: Candidate, pictures: Thumbnails, options: Options) -> Card:
+    found = options.maps.get((gallery.query, candidate.clip))
     heat = overlay(found.candidate) if found else ""
     pair = None
     if found:
@@ -230,7 +228,7 @@ def _card(
         anchor=anchor,
         name=candidate.clip.item,
         picture=pictures.of(candidate.clip),
-        state="right" if candidate.right else "wrong",
+        state=("right" if candidate.right else "wrong") if options.judged else "",
         rank="" if candidate.rank is None else f"{candidate.rank}",
         similarity="" if candidate.similarity is None else amounts.number(candidate.similarity),
         note=candidate.note,
