@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from podium.challenges.vsc import layout
 from podium.challenges.vsc.subset import choose
 from podium.errors import ChallengeError, UsageError
 from podium.formats import digests, tables
+from podium.formats.datasets import link, start
 from podium.types import DataSet, Problem, Progress, silent
 
 SUBSET_PROPORTION = 0.1
@@ -102,29 +101,6 @@ def fill_inputs(data: DataSet, judged: Path, *, proportion: float, seed: int) ->
 def check_data(data: DataSet) -> tuple[Problem, ...]:
     """Every fault of a data set: broken tables, missing videos, labels where they must not be, changed files."""
     return tuple(_faults(data))
-
-
-def start(into: Path) -> DataSet:
-    """An empty data set.
-
-    Raises:
-        UsageError: The folder has something in it.
-    """
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise UsageError(f"`{into}` is not an empty folder; name one that is, or that does not exist yet")
-    data = DataSet(into)
-    for folder in (data.public, data.inputs, data.answers):
-        folder.mkdir(parents=True, exist_ok=True)
-    return data
-
-
-def link(source: Path, target: Path) -> None:
-    """Makes `target` a hard link to `source`, or a copy where the disk does not allow that."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def count_queries(data: DataSet) -> int:
