@@ -30,7 +30,24 @@ def test_no_arguments_show_the_help_and_are_wrong_use(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "list", "show", "doctor", "data", "new", "pack", "run", "validate", "score", "report", "rank"]
+    "command",
+    [
+        "demo",
+        "list",
+        "show",
+        "doctor",
+        "data",
+        "new",
+        "pack",
+        "run",
+        "validate",
+        "score",
+        "report",
+        "rank",
+        "audit",
+        "train",
+        "identify",
+    ],
 )
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call([command, "-h"]) == 0

@@ -25,7 +25,8 @@ def data_command() -> None:
     "--media",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Your own videos and photos; without it, those that ship in Python packages of the `demo` extra.",
+    help="Your own material: videos and photos, or a folder of photos for each individual; without it, what ships in "
+    "packages or is drawn.",
 )
 @click.option(
     "--size", type=click.Choice(["tiny", "small", "base"]), default="small", show_default=True, help="How much to make."
@@ -35,14 +36,14 @@ def data_command() -> None:
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="0: untouched copies; 0.5: like the real set; 1: hardest.",
+    help="0: easiest; 0.5: like the real set; 1: hardest.",
 )
 @seed_option
 @click.option("--workers", default=os.cpu_count() or 1, show_default="all processors", help="Processes to use.")
 def make(
     challenge_id: str, into: Path, media: Path | None, size: str, difficulty: float, seed: int, workers: int
 ) -> None:
-    """A labelled data set out of real videos and photos."""
+    """A labelled data set out of videos and photos, your own or built in."""
     found = find_challenge(challenge_id)
     request = DataRequest(into=into, media=media, size=size, difficulty=difficulty, seed=seed, workers=workers)
     made = found.make_data(request, progress=talk.progress)
@@ -78,9 +79,9 @@ def check(challenge_id: str, data: Path, as_json: bool) -> int:
 @challenge_argument
 @path_argument("data", "DIR")
 @path_argument("into", "OUT", exists=False)
-@click.option("--proportion", default=0.01, show_default=True, help="Of the queries that the code describes again.")
+@click.option("--proportion", default=0.01, show_default=True, help="Of the queries.")
 @click.option("--seed", default=42, show_default=True, help="Of the draw; 42 is the official one.")
 def subset(challenge_id: str, data: Path, into: Path, proportion: float, seed: int) -> None:
-    """The same data set with the official draw of queries for the code."""
+    """The same data set with fewer queries for the code, drawn the official way where there is one."""
     made = find_challenge(challenge_id).subset_data(DataSet(data), into, proportion=proportion, seed=seed)
     talk.say(f"data set: `{made.root}`")

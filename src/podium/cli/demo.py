@@ -26,7 +26,7 @@ from podium.types import Challenge, DataRequest, DataSet, Report, Template
     "--media",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Your own videos and photos instead of those that ship in Python packages.",
+    help="Your own videos and photos instead of what is built in.",
 )
 @click.option("--size", type=click.Choice(["tiny", "small", "base"]), default="small", show_default=True)
 @click.option("--open/--no-open", "opens", default=False, help="Open the report in a browser at the end.")
@@ -36,7 +36,7 @@ def demo_command(challenge_id: str, out: Path, media: Path | None, size: str, op
     found = find_challenge(challenge_id)
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"`{out}` is not an empty folder; name another with `--out`")
-    talk.step(f"1. making a labelled data set for `{found.id}` out of real video")
+    talk.step(f"making a labelled data set for `{found.id}`")
     request = DataRequest(into=out / "data", media=media, size=size, seed=seed, workers=os.cpu_count() or 1)
     data = found.make_data(request, progress=talk.progress)
     reports = [_submit(found, each, data, out, seed=seed) for each in found.templates if _possible(each)]
