@@ -24,8 +24,11 @@ _COMMANDS = {
     "run": ("podium.cli.judging", "Run a submission in a sandbox and score what it wrote."),
     "validate": ("podium.cli.judging", "Check the format of predictions; needs no answers."),
     "score": ("podium.cli.judging", "Score predictions against the answers."),
+    "audit": ("podium.cli.audit", "Does an answer depend on other queries, on ids or on chance?"),
     "report": ("podium.cli.showing", "The page that shows why a score is what it is."),
     "rank": ("podium.cli.showing", "Rank the reports of several runs."),
+    "train": ("podium.cli.train", "Train a model from a recipe."),
+    "identify": ("podium.cli.identify", "Rank the individuals that photographs may show."),
 }
 
 EXAMPLE = """\b

@@ -143,7 +143,8 @@ def tell(report: Report, *, as_json: bool) -> int:
     if as_json:
         click.echo(report.to_json())
         return _EXIT[report.verdict]
-    talk.problems(report.problems)
+    if [str(each) for each in report.problems] != [report.message]:
+        talk.problems(report.problems)
     if report.run is not None:
         used = report.run.usage
         talk.say(

@@ -69,7 +69,8 @@ class Auditing:
     """How a challenge is audited.
 
     Attributes:
-        tolerance: The largest difference between two values that still counts as rounding.
+        tolerance: The largest difference between two values that still counts as rounding; where answers are no
+            rankings, as a share of the median of the row's absolute values.
         ranked: The rows of an answer are a ranking: the greatest first value comes first, and only the best are listed.
     """
 

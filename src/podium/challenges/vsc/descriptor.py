@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from podium.types import (
+    Answer,
+    Auditing,
     Challenge,
     DataRequest,
     DataSet,
@@ -18,6 +21,7 @@ from podium.types import (
     Score,
     ScoreSettings,
     Template,
+    Variant,
     silent,
 )
 
@@ -85,6 +89,18 @@ def _prepare_baseline(data: DataSet, submission: Path, **how: Any) -> tuple[Prob
     return prepare_baseline(data, submission, **how)
 
 
+def _variants(data: DataSet, into: Path, *, seed: int, progress: Progress = silent) -> Iterator[Variant]:
+    from podium.challenges.vsc.variants import variants
+
+    return variants(data, into, seed=seed, progress=progress)
+
+
+def _answers(folder: Path, data: DataSet) -> Mapping[str, Answer]:
+    from podium.challenges.vsc.variants import descriptor_answers
+
+    return descriptor_answers(folder, data)
+
+
 def _perfect(data: DataSet, folder: Path) -> None:
     from podium.challenges.vsc.samples import write_perfect
 
@@ -149,4 +165,6 @@ DESCRIPTOR = Challenge(
     perfect=_perfect,
     broken=_broken,
     count_queries=_count_queries,
+    # A network in float32 rounds at 1e-6 of a value, more after whitening; half precision at 1e-3.
+    auditing=Auditing(variants=_variants, answers=_answers, tolerance=1e-3, ranked=False),
 )
