@@ -73,7 +73,7 @@ def test_every_ranked_image_stands_with_its_rank_score_and_verdict(
     assert text.count('class="card wrong') == 2
     assert text.count("right unlisted") == 1
     assert "and 3 more right images that were not listed" in text
-    assert "0.9000" in text
+    assert "0.900" in text
     assert "top · 2018-08-03" in text
 
 

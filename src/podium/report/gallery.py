@@ -230,7 +230,7 @@ def _card(anchor: str, gallery: Gallery, candidate: Candidate, pictures: Thumbna
         picture=pictures.of(candidate.clip),
         state=("right" if candidate.right else "wrong") if options.judged else "",
         rank="" if candidate.rank is None else f"{candidate.rank}",
-        similarity="" if candidate.similarity is None else amounts.number(candidate.similarity),
+        similarity="" if candidate.similarity is None else f"{candidate.similarity:.3f}",
         note=candidate.note,
         heat=heat,
         pair=pair,
