@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -108,7 +109,8 @@ def read(
     lines = np.empty(0, dtype=np.int64)
     try:
         with open_regular(path, max_bytes=max_bytes) as stream:
-            body = _clean(stream.read(max_bytes), faults)
+            # Asking for more than the file has would set that much memory aside first.
+            body = _clean(stream.read(min(max_bytes, os.fstat(stream.fileno()).st_size)), faults)
         if body is not None:
             places, width = _read_header(body, columns, faults, exact_order=exact_order, extra=extra)
             text = _split(body, width, max_rows, faults)
