@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -20,6 +23,9 @@ from podium.solutions.reidentification.model import Model  # noqa: E402
 from podium.solutions.reidentification.photos import read_photos  # noqa: E402
 from podium.solutions.reidentification.plan import runs  # noqa: E402
 from podium.solutions.training import recipe  # noqa: E402
+from podium.solutions.training.stopping import Stopped  # noqa: E402
+
+Step = TypeVar("Step")
 
 TINY = recipe.find("reidentification/tiny")
 SHORT = {"trainer.epochs": "1", "data.split.folds": "3", "trainer.log_every_steps": "1"}
@@ -113,6 +119,26 @@ def test_a_finished_training_is_not_repeated_and_not_overwritten(animals: Path, 
         training.train(TINY, data=animals, out=tmp_path, overrides=SHORT)
     with pytest.raises(UsageError, match=r"begun with another recipe: `batch\.size` was `8` and is `4`"):
         training.train(TINY, data=animals, out=tmp_path, overrides={**SHORT, "batch.size": "4"}, resume=True)
+
+
+@pytest.mark.train
+def test_a_training_that_was_stopped_ends_with_the_same_bits(animals: Path, tmp_path: Path) -> None:
+    drawn = {"head.margin": "{kind: elastic, value: 0.3}", "augmentation.mix": "0.5", "trainer.epochs": "3"}
+    overrides = {**SHORT, **drawn, "trainer.average": "{decay: 0.9}", "trainer.monitor": "null"}
+
+    def stopping(steps: Iterable[Step], *, what: str, total: int | None = None) -> Iterator[Step]:
+        for number, step in enumerate(steps):
+            if "training" in what and number == 4:
+                signal.raise_signal(signal.SIGINT)
+            yield step
+
+    straight = training.train(TINY, data=animals, out=tmp_path / "straight", overrides=overrides)
+    with pytest.raises(Stopped):
+        training.train(TINY, data=animals, out=tmp_path / "stopped", overrides=overrides, progress=stopping)
+    assert not (tmp_path / "stopped" / "network").exists()
+    resumed = training.train(TINY, data=animals, out=tmp_path / "stopped", overrides=overrides, resume=True)
+    kept = ("member-0/weights.safetensors", "calibration.json")
+    assert [(resumed / each).read_bytes() for each in kept] == [(straight / each).read_bytes() for each in kept]
 
 
 @pytest.mark.train
