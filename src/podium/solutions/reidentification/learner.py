@@ -89,7 +89,7 @@ class Learner(LightningModule):
         queries: int | None = None,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = network
         self.head = Head(network.dimensions, classes.photos_C, head)
         self.learning = learning
         self.held_out = tuple(held_out)

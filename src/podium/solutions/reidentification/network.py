@@ -186,6 +186,8 @@ class Network(nn.Module):
         self.pools = nn.ModuleList(_pool(settings) for _ in channels if settings.neck != "dolg")
         self.dimensions = _dimensions(settings, channels)
         self.neck = _neck(settings, channels, self.dimensions)
+        # Images come with channels last, and convolutions that must turn them first take half as long again.
+        self.to(memory_format=torch.channels_last)
 
     def maps(self, images_BCHW: Tensor) -> list[Tensor]:
         """One map a level, (B, C, H, W).
