@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def test_a_program_that_keeps_the_rules_passes_every_check(
     folder = program("honest")
     if name == "starter":
         text = (challenge("whale-do").template("starter").folder / "main.py").read_text()
-        (folder / "main.py").write_text(text.replace('Path("/code_execution")', "Path(__file__).parent"))
+        (folder / "main.py").write_text(re.sub("ROOT = .*", "ROOT = Path(__file__).parent", text))
     found = audit("whale-do", folder, data=whales, out=tmp_path / "out")
     assert found.passed, found.message
     assert {_kind_of(each) for each in found.checks} == CHECKS
@@ -220,6 +221,8 @@ def test_one_group_of_checks_can_be_asked_for(
     assert [each.group for each in found.checks] == ["determinism"]
     with pytest.raises(UsageError, match="did you mean `determinism`"):
         audit("whale-do", program("ids_peeked"), data=whales, out=tmp_path / "two", checks=("determinsm",))
+    with pytest.raises(UsageError, match="no check is named; known: `determinism`, `independence`"):
+        audit("whale-do", tmp_path / "honest", data=whales, out=tmp_path / "three", checks=())
 
 
 def test_a_challenge_without_the_rule_has_no_audit(whales: DataSet, tmp_path: Path) -> None:

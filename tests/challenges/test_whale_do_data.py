@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -180,7 +181,7 @@ def test_a_folder_with_neither_set_says_what_was_looked_for(tmp_path: Path) -> N
         (lambda root: (root / "private_test_labels.csv").unlink(), "lacks `private_test_labels.csv`"),
         (lambda root: shutil.rmtree(root / "code-execution" / "databases"), "lacks `databases`"),
         (lambda root: (root / "code-execution/databases/scenario01.csv").unlink(), "`databases/scenario01.csv`"),
-        (lambda root: (root / "code-execution/images/test0003.jpg").unlink(), "test0003.jpg` cannot be read"),
+        (lambda root: (root / "code-execution/images/test0003.jpg").unlink(), r"has no `test0003\.jpg`"),
         (lambda root: (root / "private_test_metadata.csv").write_text("image_id,viewpoint\n"), "`timestamp`"),
     ],
 )
@@ -197,8 +198,88 @@ def test_a_training_image_that_lies_elsewhere_is_refused(training: Path, tmp_pat
     (tmp_path / "secret.jpg").write_bytes(b"")
     table = training / "whale" / "metadata.csv"
     table.write_text(table.read_text().replace("images/train0004.jpg", "../../secret.jpg"))
-    with pytest.raises(ChallengeError, match=r"has no `\.\./\.\./secret\.jpg`"):
+    with pytest.raises(ChallengeError, match=r"has the path `\.\./\.\./secret\.jpg`; one below `images/` is needed"):
         WHALE_DO.import_data(training, tmp_path / "into")
+
+
+@pytest.mark.parametrize(
+    "path", ["images/../images/train0004.jpg", "images/./train0004.jpg", "images//train0004.jpg", "{}", "train0004.jpg"]
+)
+def test_no_path_of_the_metadata_can_name_a_place_outside_the_new_data_set(
+    path: str, training: Path, tmp_path: Path
+) -> None:
+    """Such paths lead to an image inside the download, and out of the folder that is written."""
+    table = training / "whale" / "metadata.csv"
+    absolute = str(training / "whale" / "images" / "train0004.jpg")
+    table.write_text(table.read_text().replace("images/train0004.jpg", path.format(absolute)))
+    with pytest.raises(ChallengeError, match="one below `images/` is needed"):
+        WHALE_DO.import_data(training, tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+
+
+def test_two_images_with_one_path_are_refused(training: Path, tmp_path: Path) -> None:
+    table = training / "whale" / "metadata.csv"
+    table.write_text(table.read_text().replace("images/train0004.jpg", "images/train0005.jpg"))
+    with pytest.raises(ChallengeError, match=r"`images/train0005\.jpg` for two images"):
+        WHALE_DO.import_data(training, tmp_path / "into")
+
+
+def test_a_link_out_of_the_download_is_told_from_a_missing_image(training: Path, tmp_path: Path) -> None:
+    (training / "whale" / "images").rename(tmp_path / "elsewhere")
+    (training / "whale" / "images").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ChallengeError, match="is a link that leads out of"):
+        WHALE_DO.import_data(training, tmp_path / "into")
+
+
+def test_viewpoints_of_the_training_table_may_be_in_capitals_and_are_checked(training: Path, tmp_path: Path) -> None:
+    table = training / "whale" / "metadata.csv"
+    text = table.read_text()
+    table.write_text(text.replace(",top,", ",Top,").replace(",left,", ",LEFT,"))
+    made = WHALE_DO.import_data(training, tmp_path / "into")
+    assert set(layout.read_metadata(made.inputs / "metadata.csv")["viewpoint"]) <= {"top", "left"}
+    table.write_text(text.replace(",top,", ",topp,"))
+    with pytest.raises(ChallengeError, match="the viewpoint `topp`; did you mean `top`"):
+        WHALE_DO.import_data(training, tmp_path / "other")
+
+
+def test_a_pipe_among_the_released_images_is_refused_and_never_waited_for(released: Path, tmp_path: Path) -> None:
+    image = released / "code-execution" / "images" / "test0000.jpg"
+    image.unlink()
+    os.mkfifo(image)
+    with pytest.raises(ChallengeError, match=r"has no `test0000\.jpg`"):
+        WHALE_DO.import_data(released, tmp_path / "into")
+
+
+def test_a_released_table_that_is_a_link_elsewhere_is_refused(released: Path, tmp_path: Path) -> None:
+    table = next((released / "code-execution" / "queries").glob("*.csv"))
+    table.rename(tmp_path / "queries.csv")
+    table.symlink_to(tmp_path / "queries.csv")
+    with pytest.raises(ChallengeError, match="is a link that leads out of"):
+        WHALE_DO.import_data(released, tmp_path / "into")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("../../x", "a name without `/`"), (".hidden", "a name without `/`"), ("{}", "names the scenario .* twice")],
+)
+def test_scenarios_that_files_cannot_be_called_by_are_refused(name: str, message: str, data: DataSet) -> None:
+    """A subset and the audit write `queries/NAME.csv`."""
+    table = data.inputs / layout.QUERY_SCENARIOS
+    first = table.read_text().splitlines()[1]
+    other = name.format(first.split(",")[0])
+    table.write_text(table.read_text() + ",".join([other, *first.split(",")[1:]]) + "\n")
+    with pytest.raises(ChallengeError, match=message):
+        layout.read_scenarios(data.inputs)
+
+
+def test_times_that_no_one_can_read_are_faults_of_a_data_set(data: DataSet) -> None:
+    table = data.public / "train" / "metadata.csv"
+    table.write_text(table.read_text().replace("2018-08-10", "10.08.2018"))
+    digests.write_manifest(data.root)
+    assert [str(each).split(" (and")[0] for each in WHALE_DO.check_data(data)] == [
+        "public/train/metadata.csv: the date is `10.08.2018`; YYYY-MM-DD is needed",
+        "public/train/metadata.csv: the time is `10.08.2018 10:00:00`; YYYY-MM-DD HH:MM:SS is needed",
+    ]
 
 
 def test_encounters_are_cut_at_gaps_of_more_than_an_hour_by_whale_and_viewpoint() -> None:

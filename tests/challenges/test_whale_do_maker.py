@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import datetime
@@ -262,3 +263,23 @@ def test_a_folder_with_too_few_individuals_is_refused_with_reasons(tmp_path: Pat
     assert not request.into.exists()
     with pytest.raises(UsageError, match="is not a folder"):
         maker.make(replace(request, media=tmp_path / "nothing"))
+
+
+def test_pipes_and_formats_that_start_programs_are_skipped(albums: Path, tmp_path: Path) -> None:
+    os.mkfifo(albums / "animal 1" / "pipe.jpg")
+    drawing = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    (albums / "animal 1" / "drawing.jpg").write_text(drawing)
+    data = maker.make(DataRequest(into=tmp_path / "own", media=albums))
+    skipped = " ".join(json.loads((data.answers / maker.STORY).read_text())["skipped"])
+    assert "animal 1/pipe.jpg: the photograph cannot be read: it is no regular file" in skipped
+    assert "animal 1/drawing.jpg: the photograph cannot be read: it is no image of a known format" in skipped
+
+
+def test_a_photograph_that_lies_on_its_side_is_turned_upright(albums: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    for path in albums.rglob("*.jpg"):
+        if path.name == "3.jpg":
+            Image.new("RGB", (90, 40)).save(path, exif=exif)
+    data = maker.make(DataRequest(into=tmp_path / "own", media=albums))
+    assert set(both_tables(data)["height"]) == {90}

@@ -98,6 +98,17 @@ def test_every_variant_is_whole_and_holds_no_more_than_it_needs(data: DataSet, t
         assert kinds == {"query_scenarios.csv", "queries", "databases", "metadata.csv", "images"}
 
 
+def test_where_nothing_is_dropped_images_that_no_scenario_needs_stay(tmp_path: Path) -> None:
+    """Otherwise a failed check would name the wrong change."""
+    data = make(tmp_path / "data", SIX[:1])
+    heights = {
+        each.name: layout.read_metadata(each.data.inputs / layout.METADATA).height
+        for each in every(data, tmp_path / "into")
+    }
+    whole = {name for name, height in heights.items() if height == len(IDS)}
+    assert whole == {"rows shuffled", "ids renamed"}
+
+
 def test_images_are_linked_and_copied_where_links_are_refused(
     data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,3 +171,20 @@ def test_colour_never_reaches_a_pipe(videos: DataSet) -> None:
     assert done.returncode == 1
     assert b"\x1b" not in done.stdout + done.stderr
     assert b"query_descriptors.npz: the file is missing" in done.stderr
+
+
+def test_options_that_a_template_would_ignore_are_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new = ["new", "whale-do", str(tmp_path / "x")]
+    assert call([*new, "--from", "starter", "--set", "flip=no"]) == 2
+    assert "`starter` has no options" in capsys.readouterr().err
+    assert call([*new, "--from", "baseline", "--set", "flip=no"]) == 2
+    assert "add `--data DIR`" in capsys.readouterr().err
+    assert call([*new, "--from", "baseline", "--data", str(tmp_path)]) == 2
+    assert "is no data set" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_broken_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.json").write_text("{")
+    assert call(["report", str(tmp_path), "--no-open"]) == 2
+    assert str(tmp_path / "report.json") in capsys.readouterr().err

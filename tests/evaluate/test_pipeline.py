@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -258,3 +259,18 @@ def test_a_challenge_with_one_file_takes_the_file(videos: DataSet, tmp_path: Pat
     (tmp_path / "mine.csv").write_text("a\n")
     pipeline.validate(single, tmp_path / "mine.csv", data=videos)
     assert seen == [Path("submission/submission.csv")]
+
+
+def test_a_pipe_in_place_of_predictions_is_wrong_use(videos: DataSet, tmp_path: Path) -> None:
+    single = dataclasses.replace(VSC, uploads=(), outputs=("submission/submission.csv",))
+    os.mkfifo(tmp_path / "mine.csv")
+    with pytest.raises(UsageError, match="no plain file"):
+        pipeline.validate(single, tmp_path / "mine.csv", data=videos)
+
+
+def test_a_link_among_the_predictions_ends_in_a_report_that_says_so(videos: DataSet, tmp_path: Path) -> None:
+    VSC.perfect(videos, tmp_path)  # type: ignore[misc]
+    (tmp_path / "answers.csv").symlink_to(videos.root / "nowhere")
+    report = podium.score("vsc-descriptor", tmp_path, data=videos.root, settings=QUICK)
+    assert (report.verdict, report.score) == (Verdict.INVALID, None)
+    assert "answers.csv: this is a link" in report.message

@@ -96,7 +96,8 @@ def test_the_baseline_s_script_ranks_with_what_lies_beside_it(
     (inputs / "queries" / "scenario01.csv").write_text("query_id,query_image_id\nq,train0000\n")
     (inputs / "databases" / "scenario01.csv").write_text("database_image_id\ntrain0000\ntrain0001\ntrain0003\n")
     script = tmp_path / "code_execution" / "main.py"
-    script.write_text(BASELINE.read_text().replace('Path("/code_execution")', f'Path("{tmp_path / "code_execution"}")'))
+    script.write_text(BASELINE.read_text())
+    monkeypatch.setenv("PODIUM_ROOT", str(tmp_path))
     small_model.save(tmp_path / "code_execution" / ASSETS)
     runpy.run_path(str(script), run_name="__main__")
     lines = (tmp_path / "code_execution" / "submission" / "submission.csv").read_text().splitlines()

@@ -66,6 +66,17 @@ def test_a_photograph_of_the_database_is_not_compared_with_itself(herd: Path, sm
     assert {each.individual: each.photos for each in found.suggestions}["animal2"] == 2
 
 
+def test_the_only_photograph_of_a_database_has_nothing_to_match_and_that_is_said(
+    tmp_path: Path, animal: Any, small_model: Model
+) -> None:
+    (tmp_path / "one" / "anna").mkdir(parents=True)
+    photo = tmp_path / "one" / "anna" / "a.png"
+    Image.fromarray(animal(0, 0)).save(photo)
+    (found,) = identify(tmp_path / "one", [photo], model=small_model)
+    assert found.suggestions == ()
+    assert "the only photograph of the database" in found.notes[0]
+
+
 def test_nothing_changes_for_a_photograph_when_others_are_asked_too(
     herd: Path, asked: list[Path], small_model: Model
 ) -> None:

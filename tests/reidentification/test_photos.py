@@ -198,3 +198,10 @@ def test_photographs_share_an_encounter_just_if_a_chain_of_short_gaps_joins_them
     for one, a in enumerate(found):
         for two, b in enumerate(found):
             assert (a.encounter == b.encounter) == (chain[one] == chain[two])
+
+
+def test_a_photograph_too_large_to_open_has_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "huge.jpg", taken="2020:05:01 12:00:00")
+    assert exif_time(tmp_path / "huge.jpg") is not None
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert exif_time(tmp_path / "huge.jpg") is None

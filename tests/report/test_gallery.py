@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from podium.errors import UsageError
 from podium.report import gallery
-from podium.report.thumbnails import overlay, within
+from podium.report.thumbnails import Thumbnails, overlay, within
 from podium.types import Candidate, Clip, DataSet, Gallery, PairMap
 
 
@@ -148,3 +148,10 @@ def test_an_overlay_is_dense_where_the_map_is_high_and_absent_without_a_map() ->
     assert picture.getpixel((0, 0))[3] == 0
     assert picture.getpixel((1, 0))[3] > 200
     assert overlay(()) == ""
+
+
+def test_a_drawing_that_would_start_a_program_is_not_opened(data: DataSet, tmp_path: Path) -> None:
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    (data.inputs / "images" / "test0001.jpg").write_text(text)
+    thumbnail = Thumbnails(tmp_path / "page.html", within(data)).of(clip(1))
+    assert thumbnail.reason == "it cannot be read (UnidentifiedImageError)"

@@ -68,7 +68,8 @@ def audit(
         on_check: Is given each check as it is done.
 
     Raises:
-        UsageError: Something named does not exist, `out` is not empty, or the challenge has no audit.
+        UsageError: Something named does not exist, `out` is not empty, no check is named, or the challenge has no
+            audit.
         MachineError: No sandbox works here.
     """
     from podium.sandbox import sandbox
@@ -145,6 +146,8 @@ class _Reference:
 def _rules(challenge: Challenge, checks: Sequence[str]) -> Auditing:
     if challenge.auditing is None:
         raise UsageError(f"`{challenge.id}` has no independence rule to audit")
+    if not checks:
+        raise UsageError(f"no check is named; known: {', '.join(f'`{each}`' for each in GROUPS)}")
     for each in checks:
         if each not in GROUPS:
             raise UsageError(f"no check is called `{each}`; {nearest(each, GROUPS)}")

@@ -71,7 +71,9 @@ def check(challenge_id: str, data: Path, as_json: bool) -> int:
         print_json(problems)
     else:
         talk.problems(problems)
-        talk.say("the data set is good" if not problems else f"{len(problems)} problems")
+        talk.say(
+            "the data set is good" if not problems else f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        )
     return 3 if any(each.severity is Severity.ERROR for each in problems) else 0
 
 

@@ -94,7 +94,11 @@ def validate_command(challenge_id: str, path: Path, data: Path, phase: str, pari
         print_json(problems)
     else:
         talk.problems(problems)
-        talk.say("the predictions are valid" if not errors else f"the predictions have {len(errors)} faults")
+        talk.say(
+            "the predictions are valid"
+            if not errors
+            else f"the predictions have {len(errors)} fault{'s' if len(errors) > 1 else ''}"
+        )
     return 1 if errors else 0
 
 

@@ -98,7 +98,7 @@ def _maps(
     if found.explain is None:
         raise UsageError(f"`{found.id}` has no model that could explain a pair; leave `--explain` out")
     pairs = gallery.pairs_to_explain(gallery.chosen(every, most=most_queries))
-    maps = found.explain(submission, [(locate(query), locate(other)) for query, other in pairs])
+    maps = found.explain(submission, [(locate(query), locate(other)) for query, other in pairs], progress=talk.progress)
     return dict(zip(pairs, maps, strict=True))
 
 
@@ -142,9 +142,12 @@ def read(folder: Path) -> Report:
     """The report of a run's folder, or of a report file.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is none, or it is no report.
     """
     path = folder / "report.json" if folder.is_dir() else folder
     if not path.is_file():
         raise UsageError(f"`{folder}` has no `report.json`; `podium run … --out {folder}` writes one")
-    return Report.from_json(path.read_bytes())
+    try:
+        return Report.from_json(path.read_bytes())
+    except UsageError as error:
+        raise UsageError(f"`{path}`: {error}") from error

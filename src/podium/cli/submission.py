@@ -12,6 +12,7 @@ from podium.challenges import challenge as find_challenge
 from podium.cli import talk
 from podium.cli.options import challenge_argument, data_option, json_option, path_argument, print_json, seed_option
 from podium.errors import UsageError
+from podium.evaluate.arguments import open_data
 from podium.formats import archives
 from podium.types import DataSet, Template
 
@@ -36,7 +37,11 @@ def new_command(
     """A submission folder to edit."""
     options = parse(settings) | ({"weights": weights} if weights else {})
     template = find_challenge(challenge_id).template(template_name)
-    opened = None if data is None else DataSet(data)
+    if options and template.prepare is None:
+        raise UsageError(f"the template `{template_name}` has no options; leave `--weights` and `--set` out")
+    if options and data is None:
+        raise UsageError("`--weights` and `--set` fit the template to a data set: add `--data DIR`")
+    opened = None if data is None else open_data(data)
     create(template, into, data=opened, options=options, seed=seed)
     talk.say(f"submission: `{into}`")
     if data is None and template.prepare is not None:

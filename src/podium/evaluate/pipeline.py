@@ -72,7 +72,10 @@ def score(
     with _predictions_folder(judged, Path(path)) as folder:
         case = _case(judged, folder, opened, phase, settings, artifacts)
         judgement = judge(judged, case)
-        made = Digests(predictions=digests.digest_folder(folder))
+        try:
+            made = Digests(predictions=digests.digest_folder(folder))
+        except SubmissionError as error:
+            judgement, made = _refused(error), Digests()
     return _report(judged, opened, case, judgement, made=made, name=Path(path).name)
 
 
@@ -201,6 +204,8 @@ def _predictions_folder(challenge: Challenge, path: Path) -> Generator[Path]:
         return
     if not path.exists():
         raise UsageError(f"the predictions `{path}` do not exist")
+    if not path.is_file():
+        raise UsageError(f"the predictions `{path}` are no plain file; give one, or the folder that holds it")
     if len(names) != 1:
         wanted = ", ".join(f"`{name}`" for name in names)
         raise UsageError(f"`{path}` is one file; `{challenge.id}` wants a folder with {wanted}")

@@ -19,6 +19,8 @@ from podium.types import Clip, DataSet, Grid
 LONGEST_EDGE = 240
 _QUALITY = 72
 _MOST_PIXELS = 100_000_000
+# Formats that pillow decodes itself: none that starts another program.
+_FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP", "AVIF")
 
 Locate = Callable[[Clip], Path]
 
@@ -67,7 +69,8 @@ class Thumbnails:
     def _make(self, path: Path) -> Thumbnail:
         from PIL import Image, ImageOps
 
-        with Image.open(path) as image:
+        Image.init()
+        with Image.open(path, formats=[each for each in _FORMATS if each in Image.OPEN]) as image:
             if image.width * image.height > _MOST_PIXELS:
                 return Thumbnail(reason=f"it has {image.width} x {image.height} pixels, too many to show")
             image.draft("RGB", (2 * LONGEST_EDGE, 2 * LONGEST_EDGE))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from podium.types.data import DataSet
+from podium.types.progress import Progress, silent
 from podium.types.score import Clip
 
 Grid = tuple[tuple[float, ...], ...]
@@ -81,6 +82,8 @@ class MakeGalleries(Protocol):
 class ExplainPairs(Protocol):
     """Says where pairs of images agree, with the model that a submission carries."""
 
-    def __call__(self, submission: Path, pairs: Sequence[tuple[Path, Path]]) -> Sequence[PairMap]:
+    def __call__(
+        self, submission: Path, pairs: Sequence[tuple[Path, Path]], *, progress: Progress = silent
+    ) -> Sequence[PairMap]:
         """Returns one map a pair; raises UsageError when the submission carries no model that Podium knows."""
         ...

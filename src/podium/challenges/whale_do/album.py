@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from podium.challenges.whale_do import layout, partition
 from podium.challenges.whale_do.dataset import file_names, write_tables
 from podium.challenges.whale_do.partition import Shares
 from podium.errors import UsageError
 from podium.formats import digests
+from podium.media import images
 from podium.types import DataSet, Problem, Progress, Severity, silent
 
 LONGEST_PIXELS = 1_600
@@ -24,6 +25,7 @@ LONGEST_PIXELS = 1_600
 QUALITY = 90
 
 _SHARES = Shares(new=0.4, seen=0.2)
+_MOST_PIXELS = 170_000_000
 _FIRST_DAY = datetime(2017, 8, 1)
 _SEASON_DAYS = 58
 
@@ -78,11 +80,10 @@ def _photos(folder: Path, skipped: list[Problem], progress: Progress) -> Iterato
     for whale, path in progress(found, what="looking at photographs", total=len(found)):
         name = path.relative_to(folder).as_posix()
         try:
-            with Image.open(path) as picture:
-                taken = _exif_time(picture)
-                picture.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            skipped.append(_warning(name, f"the photograph cannot be read: {error}"))
+            images.read(path, max_pixels=_MOST_PIXELS)
+            taken = _exif_time(path)
+        except images.UnreadableImage as error:
+            skipped.append(_warning(name, f"the photograph cannot be read: it {error.reason}"))
             continue
         digest = digests.digest_file(path)
         if digest in known:
@@ -112,9 +113,13 @@ def _viewpoint(name: Path) -> str:
     return next((part.lower() for part in parts if part.lower() in layout.VIEWPOINTS), "top")
 
 
-def _exif_time(picture: Image.Image) -> datetime | None:
-    exif = picture.getexif()
-    inner = exif.get_ifd(ExifTags.IFD.Exif)
+def _exif_time(path: Path) -> datetime | None:
+    try:
+        with Image.open(path) as picture:
+            exif = picture.getexif()
+            inner = exif.get_ifd(ExifTags.IFD.Exif)
+    except (OSError, SyntaxError, ValueError):
+        return None
     for value in (inner.get(ExifTags.Base.DateTimeOriginal), exif.get(ExifTags.Base.DateTime)):
         try:
             return datetime.strptime(str(value).strip("\0 "), "%Y:%m:%d %H:%M:%S")
@@ -165,12 +170,10 @@ def _split(
 def _write(source: Path, target: Path) -> tuple[int, int]:
     """The photograph without metadata, upright, no larger than needed; returns its height and width."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with Image.open(source) as picture:
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
+    upright = Image.fromarray(images.read(source, max_pixels=_MOST_PIXELS))
     upright.thumbnail((LONGEST_PIXELS, LONGEST_PIXELS), Image.Resampling.LANCZOS)
-    plain = Image.fromarray(np.asarray(upright))
-    plain.save(target, "JPEG", quality=QUALITY)
-    return plain.height, plain.width
+    upright.save(target, "JPEG", quality=QUALITY)
+    return upright.height, upright.width
 
 
 def _warning(place: str, message: str) -> Problem:

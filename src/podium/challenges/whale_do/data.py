@@ -20,6 +20,7 @@ from podium.types import DataSet, Problem
 
 __all__ = ["check_data", "import_download", "subset_data"]
 
+_DATE, _TIME = "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"
 _SECRET_COLUMNS = frozenset({"whale_id", "encounter_id", "original_whale_id", "individual_id"})
 
 
@@ -168,7 +169,17 @@ def _image_faults(folder: Path, place: str, metadata: pl.DataFrame) -> Iterator[
     yield from _listed(place, "the image `{}` is missing", named - there)
     yield from _listed(place, "the image `{}` is in no metadata", there - named)
     views = set(metadata["viewpoint"].to_list()) - set(layout.VIEWPOINTS)
-    yield from _listed(f"{place}/{layout.METADATA}", "the viewpoint is `{}`; top, left or right is needed", views)
+    table = f"{place}/{layout.METADATA}"
+    yield from _listed(table, "the date is `{}`; YYYY-MM-DD is needed", _wrong_times(metadata, "date", _DATE))
+    if "timestamp" in metadata.columns:
+        wrong = _wrong_times(metadata, "timestamp", _TIME)
+        yield from _listed(table, "the time is `{}`; YYYY-MM-DD HH:MM:SS is needed", wrong)
+    yield from _listed(table, "the viewpoint is `{}`; top, left or right is needed", views)
+
+
+def _wrong_times(metadata: pl.DataFrame, column: str, form: str) -> set[str]:
+    found = metadata[column]
+    return set(found.filter(found.str.to_datetime(form, strict=False).is_null()).to_list())
 
 
 def _leaks(data: DataSet) -> Iterator[Problem]:

@@ -85,10 +85,10 @@ def _answers(folder: Path, data: DataSet) -> Mapping[str, Answer]:
     return answers(folder, data)
 
 
-def _explain(submission: Path, pairs: Sequence[tuple[Path, Path]]) -> Sequence[PairMap]:
+def _explain(submission: Path, pairs: Sequence[tuple[Path, Path]], *, progress: Progress = silent) -> Sequence[PairMap]:
     from podium.solutions.reidentification.explanation import explain_pairs
 
-    return explain_pairs(submission, pairs)
+    return explain_pairs(submission, pairs, progress=progress)
 
 
 def _prepare_baseline(data: DataSet, submission: Path, **how: Any) -> tuple[Problem, ...]:

@@ -20,8 +20,9 @@ from PIL import Image
 from podium.challenges.whale_do import layout, partition
 from podium.challenges.whale_do.dataset import write_tables
 from podium.challenges.whale_do.partition import Shares
-from podium.errors import ChallengeError, UsageError
+from podium.errors import ChallengeError, UsageError, nearest
 from podium.formats import datasets, digests, tables
+from podium.formats.faults import shown
 from podium.types import DataSet, Progress, silent
 
 CODE_EXECUTION = "code-execution"
@@ -115,7 +116,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _hold_out(train: Path, data: DataSet, progress: Progress) -> None:
-    frame = layout.read_metadata(train / layout.METADATA, labelled=True)
+    frame = _training_table(train)
     judged = partition.judged_images(frame, Shares(), seed=SEED)
     is_judged = pl.col("image_id").is_in(sorted(judged))
     test, rest = frame.filter(is_judged), frame.filter(~is_judged)
@@ -124,8 +125,22 @@ def _hold_out(train: Path, data: DataSet, progress: Progress) -> None:
     write_tables(data, rest, test)
 
 
+def _training_table(train: Path) -> pl.DataFrame:
+    """The training metadata, viewpoints in small letters as scenarios name them."""
+    path = train / layout.METADATA
+    frame = layout.read_metadata(path, labelled=True).with_columns(pl.col("viewpoint").str.to_lowercase())
+    _check_views(frame, path)
+    return frame
+
+
+def _check_views(frame: pl.DataFrame, path: Path) -> None:
+    for view in frame["viewpoint"].unique(maintain_order=True).to_list():
+        if view not in layout.VIEWPOINTS:
+            raise ChallengeError(f"`{path}` has the viewpoint {shown(view)}; {nearest(view, layout.VIEWPOINTS)}")
+
+
 def _bring_train(train: Path, data: DataSet, progress: Progress) -> None:
-    frame = layout.read_metadata(train / layout.METADATA, labelled=True)
+    frame = _training_table(train)
     _link_images(train, frame, data.public / layout.TRAIN, progress)
     layout.write_metadata(data.public / layout.TRAIN / layout.METADATA, frame)
 
@@ -144,9 +159,11 @@ def _bring_test(test: Path, data: DataSet, progress: Progress) -> None:
     layout.write_metadata(data.inputs / layout.METADATA, inputs)
     layout.write_metadata(data.answers / layout.METADATA, answers)
     for name in (layout.QUERIES, layout.DATABASES):
-        for path in sorted((code / name).glob("*.csv")):
+        for path in sorted(each for each in (code / name).glob("*.csv") if each.is_file()):
+            _check_inside(path, code)
             datasets.link(path, data.inputs / name / path.name)
     if (code / layout.QUERY_SCENARIOS).is_file():
+        _check_inside(code / layout.QUERY_SCENARIOS, code)
         datasets.link(code / layout.QUERY_SCENARIOS, data.inputs / layout.QUERY_SCENARIOS)
     else:
         _list_scenarios(data.inputs)
@@ -180,6 +197,9 @@ def _test_metadata(test: Path, progress: Progress) -> pl.DataFrame:
         pairs = _read(test / TRAIN_METADATA, ("original_whale_id", "whale_id"))
         known = dict(pairs.select("original_whale_id", "whale_id").iter_rows())
     images = frame["image_id"].to_list()
+    layout.check_paths(
+        pl.DataFrame({"path": [f"{layout.IMAGES}/{image}.jpg" for image in images]}), test / TEST_METADATA
+    )
     times = [str(each).replace("T", " ")[:19] for each in frame["timestamp"].to_list()]
     shapes = _shapes(test / CODE_EXECUTION / layout.IMAGES, images, progress)
     whole = pl.DataFrame(
@@ -194,6 +214,7 @@ def _test_metadata(test: Path, progress: Progress) -> pl.DataFrame:
             "whale_id": [known.get(whale, whale) for whale in frame["original_whale_id"].to_list()],
         }
     )
+    _check_views(whole, test / TEST_METADATA)
     return partition.with_encounters(whole).select(layout.TRAINING_COLUMNS)
 
 
@@ -202,6 +223,8 @@ def _shapes(folder: Path, images: Sequence[str], progress: Progress) -> list[tup
     shapes: list[tuple[int, int]] = []
     for image in progress(images, what="measuring images", total=len(images)):
         path = folder / f"{image}.jpg"
+        if not path.is_file():
+            raise ChallengeError(f"`{folder}` has no `{path.name}`, which the metadata names")
         try:
             with Image.open(path) as picture:
                 shapes.append((picture.height, picture.width))
@@ -219,10 +242,17 @@ def _read(path: Path, needed: Sequence[str]) -> pl.DataFrame:
     return reading.frame
 
 
+def _check_inside(path: Path, folder: Path) -> None:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ChallengeError(f"`{path}` is a link that leads out of `{folder}`; the files themselves are needed there")
+
+
 def _link_images(source: Path, frame: pl.DataFrame, target: Path, progress: Progress) -> None:
+    layout.check_paths(frame, source / layout.METADATA)
     names = [str(name) for name in frame["path"].to_list()]
     for name in progress(names, what="images", total=len(names)):
         path = source / name
-        if not path.is_file() or not path.resolve().is_relative_to(source.resolve()):
+        if not path.is_file():
             raise ChallengeError(f"`{source}` has no `{name}`, which its metadata names")
+        _check_inside(path, source)
         datasets.link(path, target / name)

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from podium.errors import ChallengeError
 from podium.formats import tables
+from podium.formats.faults import shown
 from podium.types import DataSet
 
 QUERY_SCENARIOS = "query_scenarios.csv"
@@ -69,7 +70,8 @@ def read_scenarios(inputs: Path) -> tuple[Scenario, ...]:
         inputs: The folder that a run sees.
 
     Raises:
-        ChallengeError: A file is missing or broken, a query id or a database image is there twice.
+        ChallengeError: A file is missing or broken, a scenario, a query or a database image is there twice, or a
+            scenario's id is no name for a file.
     """
     columns = ("scenario_id", "queries_path", "database_path")
     scenarios = tuple(
@@ -77,7 +79,11 @@ def read_scenarios(inputs: Path) -> tuple[Scenario, ...]:
         for name, queries, database in _text(inputs / QUERY_SCENARIOS, columns).iter_rows()
     )
     seen: set[str] = set()
+    named: set[str] = set()
     for scenario in scenarios:
+        if scenario.scenario_id in named:
+            raise ChallengeError(f"`{inputs / QUERY_SCENARIOS}` names the scenario {shown(scenario.scenario_id)} twice")
+        named.add(scenario.scenario_id)
         for query_id in scenario.query_ids:
             if query_id in seen:
                 raise ChallengeError(f"`{inputs}` names the query `{query_id}` twice")
@@ -114,14 +120,35 @@ def read_metadata(path: Path, *, labelled: bool = False) -> pl.DataFrame:
         labelled: The training form, with whales, encounters and times.
 
     Raises:
-        ChallengeError: The file is missing or broken.
+        ChallengeError: The file is missing or broken, or a path leads elsewhere than below ``images/``.
     """
     names = TRAINING_COLUMNS if labelled else TEST_COLUMNS
     columns = tuple(
         tables.Column(name=name, kind="int", minimum=1) if name in _WHOLE_NUMBERS else tables.Column(name=name)
         for name in names
     )
-    return _trusted(path, columns).unique(subset="image_id", keep="first", maintain_order=True)
+    frame = _trusted(path, columns).unique(subset="image_id", keep="first", maintain_order=True)
+    check_paths(frame, path)
+    return frame
+
+
+def check_paths(frame: pl.DataFrame, table: Path) -> None:
+    """Refuses a column `path` that could make a reader or writer of images leave its folder.
+
+    Args:
+        frame: With the column `path`.
+        table: Where it comes from, to tell.
+
+    Raises:
+        ChallengeError: A path is absolute, has `..` in it, or does not begin with ``images/``; or two are the same.
+    """
+    for name in frame["path"].to_list():
+        parts = str(name).split("/")
+        if len(parts) < 2 or parts[0] != IMAGES or not {"", ".", ".."}.isdisjoint(parts):
+            raise ChallengeError(f"`{table}` has the path {shown(name)}; one below `{IMAGES}/` is needed, without `..`")
+    twice = frame["path"].filter(frame["path"].is_duplicated())
+    if len(twice):
+        raise ChallengeError(f"`{table}` has the path {shown(twice[0])} for two images; each needs its own")
 
 
 def write_metadata(path: Path, frame: pl.DataFrame) -> None:
@@ -154,6 +181,9 @@ def image_paths(data: DataSet) -> dict[str, str]:
 
 
 def _scenario(inputs: Path, name: str, queries: str, database: str) -> Scenario:
+    if PurePosixPath(name).name != name or name.startswith("."):
+        message = f"`{inputs / QUERY_SCENARIOS}` has the scenario {shown(name)}; a name without `/` is needed"
+        raise ChallengeError(f"{message}, because files are called by it")
     frame = _text(_below(inputs, queries), ("query_id", "query_image_id")).unique(maintain_order=True)
     images = tuple(_text(_below(inputs, database), ("database_image_id",))["database_image_id"].to_list())
     if len(set(images)) != len(images):

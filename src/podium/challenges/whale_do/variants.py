@@ -192,7 +192,7 @@ def _shuffled(inputs: _Inputs, into: Path, rng: np.random.Generator, progress: P
         metadata=inputs.metadata[rng.permutation(inputs.metadata.height).tolist()],
     )
     summary = "scenarios, their queries and the rows of the metadata stand in another order"
-    return _write(changed, into, "rows shuffled", summary, progress)
+    return _write(changed, into, "rows shuffled", summary, progress, whole=True)
 
 
 def _renamed(inputs: _Inputs, into: Path, rng: np.random.Generator, progress: Progress) -> Variant:
@@ -219,7 +219,7 @@ def _renamed(inputs: _Inputs, into: Path, rng: np.random.Generator, progress: Pr
     changed = replace(inputs, scenarios=scenarios, metadata=metadata)
     summary = "images, files, queries and scenarios have new random names; all rows stand in their order"
     sources = {new: old for old, new in paths.items()}
-    made = _write(changed, into, "ids renamed", summary, progress, sources=sources)
+    made = _write(changed, into, "ids renamed", summary, progress, sources=sources, whole=True)
     return replace(
         made,
         queries={new: old for old, new in queries.items()},
@@ -235,13 +235,19 @@ def _write(
     progress: Progress,
     *,
     sources: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> Variant:
-    """Writes inputs with the images that their scenarios need; `sources` tells what a renamed path was."""
+    """Writes inputs with the images that their scenarios need, or with all where nothing is dropped.
+
+    Args:
+        sources: What a renamed path was.
+        whole: Images that no scenario needs stay too.
+    """
     made = DataSet(into)
     made.inputs.mkdir(parents=True)
     layout.write_scenarios(made.inputs, inputs.scenarios)
     needed = {image for each in inputs.scenarios for image in (*each.query_image_ids, *each.database_image_ids)}
-    metadata = inputs.metadata.filter(pl.col("image_id").is_in(needed))
+    metadata = inputs.metadata if whole else inputs.metadata.filter(pl.col("image_id").is_in(needed))
     layout.write_metadata(made.inputs / layout.METADATA, metadata)
     paths: list[str] = metadata["path"].to_list()
     (made.inputs / layout.IMAGES).mkdir(exist_ok=True)

@@ -25,7 +25,7 @@ from podium.solutions.reidentification.embedding import vectors
 from podium.solutions.reidentification.model import ASSETS, MODEL_FILE, Member, Model
 from podium.solutions.reidentification.network import Dolg, Network
 from podium.solutions.reidentification.ranking import unit_rows
-from podium.types import PairMap
+from podium.types import PairMap, Progress, silent
 
 try:
     import torch
@@ -84,8 +84,15 @@ def explain(model: Model, query: Path, candidate: Path) -> PairMap:
     return PairMap(query=_shown(query_HW), candidate=_shown(candidate_HW), similarity=similarity)
 
 
-def explain_pairs(submission: Path, pairs: Sequence[tuple[Path, Path]]) -> Sequence[PairMap]:
+def explain_pairs(
+    submission: Path, pairs: Sequence[tuple[Path, Path]], *, progress: Progress = silent
+) -> Sequence[PairMap]:
     """One map a pair, by the model that lies in a submission's folder.
+
+    Args:
+        submission: The folder with the model's assets.
+        pairs: Photographs, query first.
+        progress: Shown a step for each pair.
 
     Raises:
         UsageError: The submission carries no model of this kind, or a photograph cannot be read.
@@ -94,7 +101,8 @@ def explain_pairs(submission: Path, pairs: Sequence[tuple[Path, Path]]) -> Seque
     if not (folder / MODEL_FILE).is_file():
         raise UsageError(f"`{submission}` carries no model that Podium knows: `{ASSETS}/{MODEL_FILE}` is missing")
     model = Model.load(folder)
-    return [explain(model, query, candidate) for query, candidate in pairs]
+    steps = progress(pairs, what="explaining pairs", total=len(pairs))
+    return [explain(model, query, candidate) for query, candidate in steps]
 
 
 def agreement(member: Member, query_HWC: Pixels, candidate_HWC: Pixels, *, model: Model) -> Agreement:

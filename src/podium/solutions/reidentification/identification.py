@@ -135,7 +135,8 @@ def identify(
             continue
         suggestions = _suggestions(model, similarity_QN[row], own_QN[row], known, limit)
         new = None if novelty is None or not suggestions else novelty(suggestions[0].similarity)
-        found.append(Identification(photo=photo, suggestions=suggestions, new=new, notes=about_database))
+        alone = () if suggestions else (f"`{photo}` is the only photograph of the database, and has no other to match",)
+        found.append(Identification(photo=photo, suggestions=suggestions, new=new, notes=(*alone, *about_database)))
     return tuple(found)
 
 
@@ -195,7 +196,8 @@ def _compared(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Similarities, and which photographs of the database are the very file that is asked about."""
     places = [each.path.resolve() for each in known]
-    own_QN = np.array([[place == photo.resolve() for place in places] for photo in photos], np.bool_)
+    asked_for = [photo.resolve() for photo in photos]
+    own_QN = np.array([[place == photo for place in places] for photo in asked_for], np.bool_)
     own_QN = own_QN.reshape(len(photos), len(known))
     own_Q = np.where(own_QN.any(axis=1), own_QN.argmax(axis=1), -1) if len(photos) else np.empty(0, np.int64)
     lateral_N = lateral_of(known)

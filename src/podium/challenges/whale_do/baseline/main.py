@@ -4,13 +4,15 @@ Reads /code_execution/data, writes /code_execution/submission/submission.csv. Wh
 this file, where `podium new` or `podium train` put it.
 """
 
+import os
 import sys
 from pathlib import Path
 
 from podium.solutions.reidentification.model import Model
 from podium.solutions.reidentification.submission import rank_scenarios
 
-ROOT = Path("/code_execution")
+# Unset in the official runtime; `podium run --sandbox process` puts everything below it.
+ROOT = Path(os.environ.get("PODIUM_ROOT", "") + "/code_execution")
 ASSETS = Path(__file__).resolve().parent / "model_assets"
 
 

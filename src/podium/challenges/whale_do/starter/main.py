@@ -5,9 +5,11 @@ one; an image lies at DATA / "images" / f"{image_id}.jpg". Needs no package.
 """
 
 import csv
+import os
 from pathlib import Path
 
-ROOT = Path("/code_execution")
+# Unset in the official runtime; `podium run --sandbox process` puts everything below it.
+ROOT = Path(os.environ.get("PODIUM_ROOT", "") + "/code_execution")
 DATA = ROOT / "data"
 OUTPUT = ROOT / "submission" / "submission.csv"
 LIMIT = 20
