@@ -269,29 +269,6 @@ def test_numbers_and_text_cannot_be_joined_with_parity() -> None:
     assert (whole.to_list(), real.to_list()) == (["1.0", "2.0"], ["1.0", None])
 
 
-@pytest.mark.parametrize("parity", [False, True])
-@pytest.mark.parametrize(
-    ("header", "message"),
-    [
-        ("a," * 50_000, "at least `32769` columns"),
-        ("query_id," + "a," * 200, "at least `202` columns"),
-        ("a" * 100_000, "hold no whole line"),
-        ("\n" * 100_000, "hold no whole line"),
-    ],
-)
-def test_an_endless_header_is_refused_before_it_is_split(
-    data: DataSet, header: str, message: str, parity: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(*_: object, **__: object) -> object:
-        raise AssertionError("the table was read")
-
-    monkeypatch.setattr("podium.formats.tables.read", never)
-    monkeypatch.setattr("podium.challenges.whale_do.predictions.read_catalogue", lambda _: None)
-    (problem,) = read(data, header + "\n1\n", parity=parity).problems
-    assert message in str(problem)
-    assert problem.place == "submission.csv line 1"
-
-
 def test_an_id_of_a_million_characters_is_not_compared_with_all_others(
     data: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -293,3 +293,28 @@ def test_fast_and_quoted_reading_agree(tmp_path, content):
     assert plain.lines.tolist() == quoted.lines.tolist()
     if plain.valid:
         assert plain.frame.equals(quoted.frame)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"a," * 5_000_000 + b"b", "columns; `query_id,score` is needed"),
+        (b"query_id,score" + b"x" * 5_000_000, "hold no whole line"),
+        (b"\n" * 1_000 + b"c," * 5_000 + b"d\n1", "the header has at least `5001` columns"),
+    ],
+)
+def test_an_endless_header_is_refused_before_it_is_split(
+    tmp_path: Path, header: bytes, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> object:
+        raise AssertionError("the header was split")
+
+    monkeypatch.setattr(tables, "_read_header", never)
+    path = tmp_path / "wide.csv"
+    path.write_bytes(header + b"\n1,2\n")
+    columns = (tables.Column(name="query_id"), tables.Column(name="score", kind="float"))
+    reading = tables.read(path, columns, max_bytes=1 << 30, max_rows=100)
+    (problem,) = reading.problems
+    assert reading.frame is None
+    assert message in str(problem)
+    assert len(str(problem)) < 200

@@ -40,3 +40,14 @@ def test_a_wrong_database_is_wrong_use(tmp_path: Path, herd: Path, capsys: pytes
     assert call(["identify", "--database", str(herd)]) == 2
     assert "PHOTO" in capsys.readouterr().err
     assert identify_command.name == "identify"
+
+
+def test_photographs_of_which_none_can_be_read_are_wrong_use(
+    herd: Path, small_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_model.save(tmp_path / "model")
+    photo = tmp_path / "broken.jpg"
+    photo.write_bytes(b"no photograph")
+    model = str(tmp_path / "model")
+    assert call(["identify", "--database", str(herd), str(photo), "--model", model]) == 2
+    assert "broken.jpg" in capsys.readouterr().err

@@ -41,7 +41,7 @@ def identify_command(
     page: Path | None,
     device: str,
     as_json: bool,
-) -> None:
+) -> int:
     """Rank the individuals that photographs may show, and say whether one may be new."""
     from podium.solutions.reidentification.identification import identify
     from podium.solutions.reidentification.model import Model, pretrained
@@ -58,6 +58,7 @@ def identify_command(
         from podium.report import identification
 
         talk.say(f"page: `{identification.write(found, page)}`")
+    return 0 if any(each.suggestions for each in found) else 2
 
 
 def _tell(found: tuple[Identification, ...]) -> None:

@@ -28,6 +28,8 @@ _DTYPES: dict[str, type[pl.DataType]] = {"text": pl.String, "float": pl.Float64,
 _WANTED = {"float": "a number", "int": "a whole number"}
 _BOM = b"\xef\xbb\xbf"
 _SCAN_BYTES = 16 << 20
+_HEADER_BYTES = 64 << 10
+_HEADER_COLUMNS = 1_000
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def read(
         with open_regular(path, max_bytes=max_bytes) as stream:
             # Asking for more than the file has would set that much memory aside first.
             body = _clean(stream.read(min(max_bytes, os.fstat(stream.fileno()).st_size)), faults)
-        if body is not None:
+        if body is not None and not _is_endless(body, columns, faults):
             places, width = _read_header(body, columns, faults, exact_order=exact_order, extra=extra)
             text = _split(body, width, max_rows, faults)
             if text is not None:
@@ -174,6 +176,22 @@ def _clean(raw: bytes, faults: Faults) -> bytes | None:
 def _line_of(body: bytes, offset: int) -> str:
     line = body.count(b"\n", 0, offset) + 1
     return f"line {line}"
+
+
+def _is_endless(body: bytes, columns: Sequence[Column], faults: Faults) -> bool:
+    """A header of millions of columns would take minutes and gigabytes to be told apart from the right one."""
+    start = len(body) - len(body.lstrip(b"\n"))
+    end = body.find(b"\n", start, start + _HEADER_BYTES)
+    most = max(_HEADER_COLUMNS, len(columns))
+    found = body.count(b",", start, end if end >= 0 else start + _HEADER_BYTES) + 1
+    needed = f"`{','.join(column.name for column in columns)}` is needed"
+    if found > most:
+        faults.add("line 1", f"the header has at least `{found}` columns; {needed}")
+    elif end < 0 and len(body) - start > _HEADER_BYTES:
+        faults.add("line 1", f"the first `{_HEADER_BYTES}` bytes hold no whole line; {needed}")
+    else:
+        return False
+    return True
 
 
 def _read_header(
