@@ -82,13 +82,6 @@ def _tell(found: tuple[Identification, ...]) -> None:
 
 
 def _percent(probability: float | None) -> str:
-    """A probability to read; never certain.
+    from podium.report.identification import percent
 
-    >>> _percent(0.123), _percent(0.9999), _percent(0.0001), _percent(None)
-    ('12 %', '> 99 %', '< 1 %', '-')
-    """
-    if probability is None:
-        return "-"
-    if probability < 0.01:
-        return "< 1 %"
-    return "> 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
+    return "-" if probability is None else percent(probability)
