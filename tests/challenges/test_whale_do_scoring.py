@@ -456,6 +456,21 @@ def test_each_group_of_queries_has_its_own_mean_count_and_interval(zoo: DataSet)
     assert len(groups) >= 4
 
 
+def test_individuals_of_the_training_set_and_new_ones_have_their_own_means(zoo: DataSet) -> None:
+    assert scored(zoo, SURE).measure("mAP@20, known individuals") is None
+    answers = layout.read_metadata(zoo.answers / layout.METADATA, labelled=True)
+    trained = answers.filter(pl.col("whale_id") == "w2").with_columns(image_id=pl.format("train-{}", "image_id"))
+    layout.write_metadata(zoo.public / layout.TRAIN / layout.METADATA, trained)
+    score = scored(zoo, SURE)
+    values = {each.item: each.value for each in score.per_item}
+    known, new = (score.measure(f"mAP@20, {each} individuals") for each in ("known", "new"))
+    assert known is not None
+    assert new is not None
+    assert (known.value, known.note) == (values["all-d"], "1 query")
+    assert new.value == pytest.approx(sum(values[f"all-{each}"] for each in "abc") / 3, abs=1e-12)
+    assert new.note == "3 queries"
+
+
 def test_hit_rates_and_counts(zoo: DataSet) -> None:
     score = scored(zoo, SURE)
     found = {each.name: (each.value, each.note) for each in score.measures}

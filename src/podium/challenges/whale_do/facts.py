@@ -21,16 +21,25 @@ class Facts:
         dates: ``2018-08-03``.
         paths: Relative to the data set's folder.
         individuals: Whale ids; empty where the answers do not say.
+        trained: The whales of the training set; None where it is not there.
     """
 
     viewpoints: Mapping[str, str]
     dates: Mapping[str, str]
     paths: Mapping[str, str]
     individuals: Mapping[str, str]
+    trained: frozenset[str] | None = None
 
     def year(self, image: str) -> str:
         """The year of an image, or empty."""
         return self.dates.get(image, "")[:4]
+
+    def familiarity(self, image: str) -> str:
+        """``known`` where the training set shows the individual, ``new`` where not, empty where nobody can tell."""
+        individual = self.individuals.get(image, "")
+        if self.trained is None or not individual:
+            return ""
+        return "known" if individual in self.trained else "new"
 
     def clip(self, image: str) -> Clip:
         """The image, to show."""
@@ -54,6 +63,7 @@ def read_facts(data: DataSet) -> Facts:
         dates=dict(zip(images, frame["date"].to_list(), strict=True)),
         paths={image: f"inputs/{path}" for image, path in zip(images, frame["path"].to_list(), strict=True)},
         individuals=_individuals(data),
+        trained=_trained(data),
     )
 
 
@@ -72,3 +82,10 @@ def _individuals(data: DataSet) -> Mapping[str, str]:
         return _NOBODY
     frame = layout.read_metadata(path, labelled=True)
     return dict(zip(frame["image_id"].to_list(), frame["whale_id"].to_list(), strict=True))
+
+
+def _trained(data: DataSet) -> frozenset[str] | None:
+    path = data.public / layout.TRAIN / layout.METADATA
+    if not path.exists():
+        return None
+    return frozenset(layout.read_metadata(path, labelled=True)["whale_id"].to_list())

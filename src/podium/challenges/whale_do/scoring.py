@@ -32,6 +32,7 @@ class Traits:
         scenarios: (Q,) the scenario of each query; empty where it is unknown, as below.
         viewpoints: (Q,)
         years: (Q,)
+        familiarities: (Q,) ``known`` for an individual of the training set, or ``new``.
         images: (Q,) the image of each query.
         individuals: (Q,) the whale on it; None where the answers name no whale at all.
     """
@@ -39,6 +40,7 @@ class Traits:
     scenarios: tuple[str, ...]
     viewpoints: tuple[str, ...]
     years: tuple[str, ...]
+    familiarities: tuple[str, ...]
     images: tuple[str, ...]
     individuals: tuple[str, ...] | None
 
@@ -94,6 +96,7 @@ def traits_of(judged: Judged, predictions: Predictions, facts: Facts) -> Traits:
         scenarios=tuple(catalogue.scenario_ids[scenario_of[place]] if place >= 0 else "" for place in places),
         viewpoints=tuple(facts.viewpoints.get(image, "") for image in images),
         years=tuple(facts.year(image) for image in images),
+        familiarities=tuple(facts.familiarity(image) for image in images),
         images=images,
         individuals=individuals if any(individuals) else None,
     )
@@ -105,6 +108,7 @@ def _group_means(judged: Judged, traits: Traits) -> list[_Mean]:
         ("{}", traits.scenarios),
         ("{} queries", traits.viewpoints),
         ("queries of {}", traits.years),
+        ("{} individuals", traits.familiarities),
     ):
         names, code_Q = np.unique(np.asarray(of_query, dtype=np.str_), return_inverse=True)
         for code, name in enumerate(names.tolist()):
