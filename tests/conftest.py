@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from podium.challenges.vsc import data as vsc_data
 from podium.formats import digests, tables
 from podium.types import DataSet
+
+# How long an example takes says how busy the machine is, nothing about the code.
+hypothesis.settings.register_profile("podium", deadline=None)
+hypothesis.settings.load_profile("podium")
 
 COUNTS = {"query": ("Q", 20), "reference": ("R", 30)}
 SECONDS = 15.5
