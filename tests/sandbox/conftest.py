@@ -143,12 +143,14 @@ def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     (folder / "answers").mkdir()
     (folder / "answers" / "secret").write_text(bench.secret)
     before = set(Path("/proc/self/mountinfo").read_text().splitlines())
+    # A Podium that was killed outright may have left groups elsewhere on this machine; those are not this test's.
+    groups_before = set(stale_groups())
     try:
         yield bench
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     assert set(Path("/proc/self/mountinfo").read_text().splitlines()) <= before, "a mount was left behind"
-    assert not stale_groups(), "a control group was left behind"
+    assert set(stale_groups()) <= groups_before, "a control group was left behind"
 
 
 def stale_groups() -> list[str]:
