@@ -42,6 +42,7 @@ def show_command(challenge_id: str, as_json: bool) -> None:
         ("main.py writes", ", ".join(found.outputs)),
         ("runs in", found.workdir),
         ("sees", ", ".join(f"inputs/{part} at {target}" for part, target in found.mounts)),
+        ("also copied", ", ".join(f"inputs/{part} to {found.workdir}/{name}" for part, name in found.copies) or "none"),
         ("wall time", f"{talk.seconds(limits.wall_seconds)}{per_query}"),
         ("processors", "all" if limits.cpus is None else f"{limits.cpus:g}"),
         ("memory", talk.size(limits.memory_bytes)),

@@ -190,15 +190,7 @@ def fit(
     clock = Clock()
     bar = Bar(progress if ranks.leads() else silent)
     requests = Requests(_raise_stop)
-    saving = Checkpoints(
-        folder,
-        monitor=settings.monitor,
-        higher_is_better=settings.mode == "max",
-        patience=settings.patience,
-        every_steps=settings.checkpoint_every_steps,
-        every_epochs=settings.checkpoint_every_epochs,
-        requests=requests,
-    )
+    saving = _checkpoints(folder, settings, requests)
     callbacks: list[Callback] = [Seeds(settings.seed), Position(batches), clock, bar, saving]
     if settings.average is not None:
         callbacks.insert(0, WeightAverage(settings.average))
@@ -211,14 +203,30 @@ def fit(
             raise Stopped(checkpoint=saved, epoch=trainer.current_epoch, step=trainer.global_step) from asked
         finally:
             bar.close()
-    best = saving.best if saving.best_epoch is not None else None
-    module.load_state_dict(read_checkpoint(best or saving.last)["state_dict"])
+    fitted = _fitted(saving, clock, epochs=trainer.current_epoch)
+    module.load_state_dict(read_checkpoint(fitted.best or fitted.last)["state_dict"])
+    return fitted
+
+
+def _checkpoints(folder: Path, settings: TrainerSettings, requests: Requests) -> Checkpoints:
+    return Checkpoints(
+        folder,
+        monitor=settings.monitor,
+        higher_is_better=settings.mode == "max",
+        patience=settings.patience,
+        every_steps=settings.checkpoint_every_steps,
+        every_epochs=settings.checkpoint_every_epochs,
+        requests=requests,
+    )
+
+
+def _fitted(saving: Checkpoints, clock: Clock, *, epochs: int) -> Fitted:
     return Fitted(
         last=saving.last,
-        best=best,
+        best=saving.best if saving.best_epoch is not None else None,
         best_value=saving.best_value,
         best_epoch=saving.best_epoch,
-        epochs=trainer.current_epoch,
+        epochs=epochs,
         steps=clock.steps,
         wall_seconds=clock.wall_seconds,
         steps_per_second=clock.steps / clock.wall_seconds if clock.wall_seconds else 0.0,
