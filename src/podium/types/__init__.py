@@ -30,6 +30,7 @@ from podium.types.progress import Progress, silent
 from podium.types.report import Digests, Machine, Report, Verdict
 from podium.types.run import Control, Enforcement, Failure, Limits, Mount, OutputFile, Run, Stage, Usage
 from podium.types.score import Clip, Curve, Exhibit, ExhibitKind, Interval, ItemScore, Measure, Metric, Score
+from podium.types.timeline import Lane, Mark, Span, Timeline
 
 __all__ = [
     "Answer",
@@ -52,11 +53,13 @@ __all__ = [
     "ImportData",
     "Interval",
     "ItemScore",
+    "Lane",
     "Limits",
     "Machine",
     "MakeData",
     "MakeGalleries",
     "MakeVariants",
+    "Mark",
     "Measure",
     "Metric",
     "Mount",
@@ -75,9 +78,11 @@ __all__ = [
     "ScorePredictions",
     "ScoreSettings",
     "Severity",
+    "Span",
     "Stage",
     "SubsetData",
     "Template",
+    "Timeline",
     "Usage",
     "Variant",
     "Verdict",

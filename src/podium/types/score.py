@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from podium.types.timeline import Timeline
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -44,11 +46,16 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemScore:
-    """The part of one item (query, sequence, class) in the score."""
+    """The part of one item (query, sequence, class) in the score.
+
+    Attributes:
+        interval: How sure the value is; None when that is not known.
+    """
 
     item: str
     value: float
     note: str = ""
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +130,7 @@ class Score:
         per_item: One entry an item.
         curves: To draw.
         exhibits: The cases that explain the score.
+        timelines: Videos whose seconds explain it.
     """
 
     value: float
@@ -132,6 +140,7 @@ class Score:
     per_item: tuple[ItemScore, ...] = ()
     curves: tuple[Curve, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
+    timelines: tuple[Timeline, ...] = ()
 
     def measure(self, name: str) -> Measure | None:
         """The measure of that name, or None."""
