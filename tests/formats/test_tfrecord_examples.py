@@ -14,7 +14,9 @@ from podium.formats.tfrecord import (
     encode_frame_record,
     encode_sequence_example,
     encode_video_record,
+    parse_frame_context,
     parse_frame_record,
+    parse_frame_views,
     parse_video_record,
     quantise,
     read_frame_records,
@@ -202,3 +204,33 @@ def test_a_number_comes_back_too_high_by_the_official_bias_and_within_half_a_ste
 def test_every_byte_survives_being_read_as_a_number_and_stored_again():
     every = np.arange(256, dtype=np.uint8)
     assert np.array_equal(quantise(dequantise(every)), every)
+
+
+def test_a_context_is_the_record_without_its_features():
+    payload = rated([0, 5, 500], [7, 8, 9], [1.0, 0.0, 1.0])
+    found, whole = parse_frame_context(payload), parse_frame_record(payload)
+    assert found.frames == len(whole.features_TC) == 130
+    for name in ("labels", "segment_start_times", "segment_labels", "segment_scores"):
+        assert np.array_equal(getattr(found, name), getattr(whole, name))
+    assert found.video_id == whole.video_id
+    assert parse_frame_context(record()).segment_labels is None
+    assert parse_frame_context(record(frames=0)).frames == 0
+
+
+def test_views_are_the_features_where_they_lie():
+    payload = record()
+    rgb_TC, audio_TC = parse_frame_views(payload)
+    assert np.array_equal(rgb_TC, RGB)
+    assert np.array_equal(audio_TC, AUDIO)
+    whole = np.frombuffer(payload, dtype=np.uint8)
+    assert np.shares_memory(rgb_TC, whole)
+    assert np.shares_memory(audio_TC, whole)
+
+
+@pytest.mark.parametrize("parse", [parse_frame_context, parse_frame_views, parse_frame_record])
+def test_frames_that_do_not_fit_together_are_refused_by_every_parser(parse):
+    context = {"id": b"ab"}
+    with pytest.raises(MalformedError, match="no frames called `audio`"):
+        parse(encode_sequence_example(context, {"rgb": RGB}))
+    with pytest.raises(MalformedError, match="`130` frames of `rgb` and `129` of `audio`"):
+        parse(encode_sequence_example(context, {"rgb": RGB, "audio": AUDIO[:129]}))

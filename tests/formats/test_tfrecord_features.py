@@ -201,6 +201,15 @@ def test_a_frame_that_is_not_one_byte_string_is_malformed(second, found):
         FeatureList(raw, 0, len(raw)).rows(4)
 
 
+@pytest.mark.parametrize("contents", [[], [b"0123"], [b"0123", b"abcd"], [b"0123", b"ab"], [b"", b"0123456789"]])
+@pytest.mark.parametrize("rest", [b"", b"\x18\x01"])
+def test_frames_are_counted_however_they_are_laid_out(contents, rest):
+    raw = b"".join(frame(each) for each in contents) + rest
+    assert FeatureList(raw, 0, len(raw)).count(4) == len(contents)
+    padded = b"xx" + raw + frame(b"0123")
+    assert FeatureList(memoryview(padded), 2, 2 + len(raw)).count(4) == len(contents)
+
+
 def test_encoding_refuses_what_no_feature_can_hold():
     for value in (np.zeros((2, 2)), np.array(["a"]), np.array([1j])):
         with pytest.raises(UsageError, match="the values of `a`"):

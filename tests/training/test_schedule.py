@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,11 +13,13 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from podium.errors import UsageError  # noqa: E402 - after the check for torch
-from podium.solutions.training.parameter_groups import groups  # noqa: E402
+from podium.solutions.training.parameter_groups import groups, matrices  # noqa: E402
 from podium.solutions.training.schedule import (  # noqa: E402
     FIRST_PLACE,
     FOURTH_PLACE,
     SECOND_PLACE,
+    SEVENTH_PLACE_SEGMENT,
+    SEVENTH_PLACE_VIDEO,
     Schedule,
     configured,
     factor,
@@ -147,3 +151,36 @@ def test_beginnings_and_parameters_without_each_other_are_refused() -> None:
         groups(Net(), learning_rates={"": 1.0, "backbon": 2.0})
     with pytest.raises(UsageError, match="`power` has no learning rate"):
         groups(Net(), learning_rates={"backbone": 1.0, "backbone_extra": 1.0})
+
+
+def test_the_seventh_place_of_segments_rises_over_a_quarter_and_of_videos_over_a_fifth() -> None:
+    segment = [factor(SEVENTH_PLACE_SEGMENT, step, steps=9001) for step in range(9001)]
+    assert segment[0] == 0.01
+    assert segment[2250] == max(segment) == 1.0
+    assert segment[9000] == pytest.approx(0.001)
+    video = [factor(SEVENTH_PLACE_VIDEO, step, steps=1001) for step in (0, 100, 200, 600, 1000)]
+    assert video == pytest.approx([0.01, 0.505, 1.0, 0.505, 0.01])
+
+
+def test_a_full_first_step_gives_the_rates_that_were_measured_of_the_seventh_place() -> None:
+    moving = replace(SEVENTH_PLACE_SEGMENT, full_first_step=True)
+    rates = [factor(moving, step, steps=9000) * 2e-4 for step in range(9000)]
+    assert rates[:3] == pytest.approx([2.0e-4, 2.09e-6, 2.18e-6], rel=0.003)
+    assert max(rates) == rates[2250] == pytest.approx(1.0004 * 2e-4, rel=1e-4)
+    assert rates[-1] == pytest.approx(2e-7)
+    assert all(one > other for one, other in itertools.pairwise(rates[2250:]))
+
+
+def test_a_full_first_step_belongs_to_straight_rises() -> None:
+    with pytest.raises(UsageError, match="`full_first_step` belongs to `warm-up-linear`"):
+        Schedule(kind="one-cycle", full_first_step=True)
+
+
+def test_what_decays_may_be_decided_by_name() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    parts = groups(
+        module, learning_rates={"": 1.0}, weight_decay=0.1, decays=lambda name, parameter: "bias" not in name
+    )
+    assert [(part["weight_decay"], len(part["params"])) for part in parts] == [(0.1, 2), (0.0, 2)]
+    plain = groups(module, learning_rates={"": 1.0}, weight_decay=0.1, decays=matrices)
+    assert [len(part["params"]) for part in plain] == [1, 3]

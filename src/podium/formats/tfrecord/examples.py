@@ -14,13 +14,20 @@ from numpy.typing import NDArray
 
 from podium.formats.faults import Faults, shown
 from podium.formats.tfrecord.encoding import AUDIO_DIMENSIONS, RGB_DIMENSIONS
-from podium.formats.tfrecord.features import Feature, parse_example, parse_sequence_example
+from podium.formats.tfrecord.features import (
+    Feature,
+    FeatureList,
+    SequenceExample,
+    parse_example,
+    parse_sequence_example,
+)
 from podium.formats.tfrecord.shards import OnFault, Shard
 from podium.formats.tfrecord.wire import MalformedError
 
 DIMENSIONS = RGB_DIMENSIONS + AUDIO_DIMENSIONS
 MAX_ID_CHARACTERS = 64
 ID_KEYS = ("id", "video_id")
+_PARTS = (("rgb", RGB_DIMENSIONS), ("audio", AUDIO_DIMENSIONS))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +45,27 @@ class VideoRecord:
     labels: NDArray[np.int64]
     mean_rgb: NDArray[np.float32]
     mean_audio: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FrameContext:
+    """All of a `FrameRecord` but its features, which are counted only.
+
+    Attributes:
+        video_id: The id.
+        labels: (L,) int64 class indices; empty in a test set.
+        frames: T.
+        segment_start_times: (R,) int64 seconds; None where the set is not rated.
+        segment_labels: (R,) int64 class indices.
+        segment_scores: (R,) float32.
+    """
+
+    video_id: str
+    labels: NDArray[np.int64]
+    frames: int
+    segment_start_times: NDArray[np.int64] | None = None
+    segment_labels: NDArray[np.int64] | None = None
+    segment_scores: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,14 +120,7 @@ def parse_frame_record(payload: bytes | memoryview) -> FrameRecord:
         MalformedError: The record is damaged, lacks something, or its parts do not fit together.
     """
     example = parse_sequence_example(payload)
-    frames: dict[str, NDArray[np.uint8]] = {}
-    for name, dimensions in (("rgb", RGB_DIMENSIONS), ("audio", AUDIO_DIMENSIONS)):
-        if name not in example.lists:
-            raise MalformedError(f"the record has no frames called `{name}`")
-        frames[name] = example.lists[name].rows(dimensions)
-    rgb_TC, audio_TC = frames["rgb"], frames["audio"]
-    if len(rgb_TC) != len(audio_TC):
-        raise MalformedError(f"the record has `{len(rgb_TC)}` frames of `rgb` and `{len(audio_TC)}` of `audio`")
+    rgb_TC, audio_TC = _frame_views(example)
     features_TC = np.empty((len(rgb_TC), DIMENSIONS), dtype=np.uint8)
     features_TC[:, :RGB_DIMENSIONS] = rgb_TC
     features_TC[:, RGB_DIMENSIONS:] = audio_TC
@@ -113,6 +134,38 @@ def parse_frame_record(payload: bytes | memoryview) -> FrameRecord:
         segment_labels=labels,
         segment_scores=scores,
     )
+
+
+def parse_frame_context(payload: bytes | memoryview) -> FrameContext:
+    """What a record of a frame-level set says of its video, without a look at the features.
+
+    Raises:
+        MalformedError: The record is damaged, lacks something, or its parts do not fit together.
+    """
+    example = parse_sequence_example(payload)
+    frames = [_frames(example, name).count(dimensions) for name, dimensions in _PARTS]
+    _check_equal(*frames)
+    context = example.context
+    starts, labels, scores = _ratings(context)
+    return FrameContext(
+        video_id=_video_id(context),
+        labels=_int64s(context, "labels"),
+        frames=frames[0],
+        segment_start_times=starts,
+        segment_labels=labels,
+        segment_scores=scores,
+    )
+
+
+def parse_frame_views(payload: bytes | memoryview) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The features of a frame-level record where they lie: (T, 1024) of pictures and (T, 128) of sound.
+
+    Of a mapped shard only what is then read of them comes from the disk, headers aside.
+
+    Raises:
+        MalformedError: The record is damaged, lacks the features, or has not equally many of both.
+    """
+    return _frame_views(parse_sequence_example(payload))
 
 
 def parse_video_record(payload: bytes | memoryview) -> VideoRecord:
@@ -159,6 +212,23 @@ def read_video_records(
 ) -> Iterator[VideoRecord]:
     """Every video of a video-level shard, in order; arguments and errors as for `read_frame_records`."""
     return Shard(path, check=check).parsed(parse_video_record, on_fault=on_fault, faults=faults)
+
+
+def _frame_views(example: SequenceExample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    rgb_TC, audio_TC = (_frames(example, name).rows(dimensions) for name, dimensions in _PARTS)
+    _check_equal(len(rgb_TC), len(audio_TC))
+    return rgb_TC, audio_TC
+
+
+def _frames(example: SequenceExample, name: str) -> FeatureList:
+    if name not in example.lists:
+        raise MalformedError(f"the record has no frames called `{name}`")
+    return example.lists[name]
+
+
+def _check_equal(rgb: int, audio: int) -> None:
+    if rgb != audio:
+        raise MalformedError(f"the record has `{rgb}` frames of `rgb` and `{audio}` of `audio`")
 
 
 def _video_id(features: dict[str, Feature]) -> str:

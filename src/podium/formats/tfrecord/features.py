@@ -136,6 +136,22 @@ class FeatureList(Message):
         rows_TD = self._strided(dimensions)
         return self._gathered(dimensions) if rows_TD is None else rows_TD
 
+    def count(self, dimensions: int) -> int:
+        """How many frames there are; where they look equally long only the first is looked at, `rows` looks at all.
+
+        Args:
+            dimensions: As for `rows`.
+
+        Raises:
+            MalformedError: The list is damaged.
+        """
+        data, start, end = self
+        header = frame_header(dimensions)
+        frames, rest = divmod(end - start, len(header) + dimensions)
+        if not rest and data[start : start + len(header)] == header:
+            return frames
+        return sum(1 for _ in self.features())
+
     def _strided(self, dimensions: int) -> NDArray[np.uint8] | None:
         data, start, end = self
         header = frame_header(dimensions)

@@ -14,6 +14,7 @@ import hashlib
 import struct
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,6 +138,64 @@ def shuffled(count: int) -> Order:
         return np.random.default_rng([seed, epoch]).permutation(count)[:, None]
 
     return Order(length=lambda _: count, units=units)
+
+
+def windowed(lengths: Sequence[int], *, shards: int = 8) -> Order:
+    """Every example once, in another order each epoch, read from few shards at a time.
+
+    The shards come in another order each epoch. So many neighbours in that order are a window; the examples of a window
+    are mixed, and the next window begins where they end.
+
+    Args:
+        lengths: How many examples each shard has; they are numbered through all shards.
+        shards: Of a window, at most; windows have equally many, give or take one.
+
+    Raises:
+        UsageError: `shards` is below 1, or a length is negative.
+    """
+    if shards < 1 or any(each < 0 for each in lengths):
+        raise UsageError(f"windows of `{shards}` shards with `{min(lengths, default=0)}` examples; 1 and 0 or more")
+    ends = [0, *accumulate(lengths)]
+    windows = max(1, -(-len(lengths) // shards))
+
+    def units(epoch: int, seed: int, step: int) -> NDArray[np.int64]:  # noqa: ARG001 - the order does not depend on it
+        rng = np.random.default_rng([seed, epoch])
+        walk = [np.zeros(0, dtype=np.int64)]
+        for window_S in np.array_split(rng.permutation(len(lengths)), windows):
+            examples = [np.arange(ends[each], ends[each + 1]) for each in window_S.tolist()]
+            if examples:
+                walk.append(rng.permutation(np.concatenate(examples)))
+        return np.concatenate(walk)[:, None]
+
+    return Order(length=lambda _: ends[-1], units=units)
+
+
+def endless(order: Order, *, steps: int) -> Order:
+    """Epochs of so many steps, cut one after the other out of an endless walk: the epochs of `order` without a break.
+
+    Where an epoch ends within a pass over the examples the next goes on there, so all of them come equally often
+    however long an epoch is.
+
+    Args:
+        order: What is walked, pass after pass; it is not empty.
+        steps: Of an epoch, 1 or more.
+
+    Raises:
+        UsageError: `steps` is below 1.
+    """
+    if steps < 1:
+        raise UsageError(f"an epoch of `{steps}` steps was asked for; at least 1 is allowed")
+
+    def units(epoch: int, seed: int, step: int) -> NDArray[np.int64]:
+        length, wanted = order.length(step), steps * step
+        if length < 1:
+            raise UsageError("there is nothing to walk over: the order has no units")
+        first = epoch * wanted
+        passes = range(first // length, -(-(first + wanted) // length))
+        walk_UK = np.concatenate([order.units(number, seed, step) for number in passes])
+        return walk_UK[first - passes[0] * length :][:wanted]
+
+    return Order(length=lambda step: steps * step, units=units)
 
 
 def balanced(groups: Sequence[Hashable], *, images: int) -> Order:
