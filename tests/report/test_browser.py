@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from podium.report import gallery, render
+from podium.report import gallery, render, timelines, training
 from podium.report.thumbnails import within
-from podium.types import Candidate, Clip, DataSet, Gallery, PairMap, Report
+from podium.types import (
+    Candidate,
+    Clip,
+    DataSet,
+    Gallery,
+    Interval,
+    ItemScore,
+    Lane,
+    Mark,
+    PairMap,
+    Report,
+    Span,
+    Timeline,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -197,4 +211,91 @@ def test_filters_the_heat_map_switch_and_the_comparison_work_without_javascript(
     assert not page.locator(".compare").first.is_visible()
     page.locator(".card .open").first.click()
     assert page.locator(".compare").first.is_visible()
+    context.close()
+
+
+def some_timelines() -> tuple[Timeline, ...]:
+    """Long names, many marks, a video that is there and one that is gone."""
+    spans = tuple(
+        Span(mark=mark, start_seconds=at, end_seconds=at + 0.5, strength=at / 6, note=f"place {at} of 600")
+        for at in (0.0, 1.5, 3.0, 5.5)
+        for mark in Mark
+    )
+    lanes = tuple(Lane(label=f"{at} A class with quite a long name", spans=spans, note="top 60") for at in range(4))
+    return tuple(
+        Timeline(item=f"video {at}", duration_seconds=6.0, lanes=lanes, path=path, note="Missed: `3` at 0:03")
+        for at, path in enumerate(("inputs/q.mp4", "inputs/gone.mp4", None))
+    )
+
+
+@pytest.fixture
+def new_page(request: pytest.FixtureRequest, data: DataSet, scored: Report, tmp_path: Path) -> Path:
+    """A page of timelines, of two trainings, or of a score with bars and timelines."""
+    if request.param == "timelines":
+        return timelines.write_page(some_timelines(), tmp_path, media=data.root, title="Ponds", note="From `ponds`")
+    if request.param == "training":
+        for name, shift in (("first", 0.0), ("second", 0.1)):
+            rows = [
+                f"v{at % 17},{5 * at},{at % 50},{at % 3 == 0:d},{(at * 7 % 90) / 100 + shift * (at % 3 == 0)}"
+                for at in range(600)
+            ]
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "held_out.csv").write_text("\n".join(["video,start,class,score,probability", *rows]))
+            (tmp_path / name / "metrics.csv").write_text(
+                "step,train/loss,validation/map\n" + "".join(f"{at},{1 / (at + 2)},{at / 60}\n" for at in range(50))
+            )
+        return training.write(tmp_path)
+    items = tuple(
+        ItemScore(item=f"{at}", value=at / 90, note="A class: 3 of 5", interval=Interval(low=at / 99, high=at / 80))
+        for at in range(80)
+    )
+    assert scored.score is not None
+    told = replace(scored, score=replace(scored.score, per_item=items, timelines=some_timelines()))
+    path = tmp_path / "report.html"
+    path.write_text(render(told, data=data), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("new_page", ["timelines", "training", "score"], indirect=True)
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_of_seconds_and_of_classes_fit_and_read_well(
+    browser: Any, new_page: Path, width: int, scheme: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    asked: list[str] = []
+    spoken: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: spoken.append(message.text))
+    page.goto(new_page.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [url for url in asked if not url.startswith("data:")] == [new_page.as_uri()]
+    assert spoken == []
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 50
+    assert contrasts[0][0] >= 4.5, contrasts[:3]
+    assert page.screenshot(path=new_page.with_suffix(".png"), full_page=True)
+    context.close()
+
+
+@pytest.mark.parametrize("new_page", ["timelines"], indirect=True)
+@pytest.mark.parametrize("width", [1280, 360])
+def test_marks_and_frames_stand_at_their_seconds(browser: Any, new_page: Path, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(new_page.as_uri())
+    first = page.locator(".timeline").first
+    track = first.locator(".track").first.bounding_box()
+    frames = first.locator(".tl-frames").bounding_box()
+    assert (frames["x"], frames["width"]) == pytest.approx((track["x"], track["width"]), abs=1)
+    for mark, second in zip(first.locator(".track").first.locator(".yes").all(), (0.25, 1.75, 3.25, 5.75), strict=True):
+        box = mark.bounding_box()
+        assert box["x"] + box["width"] / 2 == pytest.approx(track["x"] + track["width"] * second / 6, abs=1)
+    predicted = first.locator(".track").first.locator(".predicted:not(.edge)").nth(1).bounding_box()
+    assert predicted["x"] == pytest.approx(track["x"] + track["width"] / 4, abs=1)
+    assert predicted["width"] == pytest.approx(track["width"] / 12, abs=1)
+    first.locator("summary").click()
+    assert first.get_by_role("row", name="rated positive").first.is_visible()
     context.close()

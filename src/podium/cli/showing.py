@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from podium.report.thumbnails import Locate
 
 
-@click.command("report", epilog="\b\nExample:\n  podium report runs/first --data data/whales --explain my_solution")
+@click.command(
+    "report",
+    epilog="\b\nExample:\n  podium report runs/first --data data/whales --explain my_solution\n"
+    "  podium report trainings/segments",
+)
 @path_argument("folder", "RUN")
 @data_option(required=False, text="The data set, for the frames and the gallery.")
 @click.option(
@@ -34,14 +38,29 @@ if TYPE_CHECKING:
 @click.option("--queries", default=400, show_default=True, help="Queries in the gallery, at most.")
 @click.option("--open/--no-open", "opens", default=True, help="Open the page in a browser.")
 def report_command(folder: Path, data: Path | None, submission: Path | None, queries: int, opens: bool) -> None:
-    """Write the page that shows why a score is what it is, and open it."""
+    """Write the page that shows why a score is what it is, and open it.
+
+    RUN may also be the folder of a training, or of a sequence of trainings: the page then shows how it learned and how
+    far its probabilities may be trusted.
+    """
     if submission is not None and data is None:
         raise UsageError("`--explain` needs the images: add `--data DIR`")
-    opened = None if data is None else DataSet(data)
-    page = write_page(folder, opened, submission=submission, most_queries=queries)
+    page = _write_training(folder)
+    if page is None:
+        opened = None if data is None else DataSet(data)
+        page = write_page(folder, opened, submission=submission, most_queries=queries)
     click.echo(page)
     if opens:
-        webbrowser.open(page.as_uri())
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _write_training(folder: Path) -> Path | None:
+    """The page of a training's folder; None where it is the folder of a run."""
+    from podium.report import training
+
+    if (folder / "report.json").is_file() or not training.is_training(folder):
+        return None
+    return training.write(folder, progress=talk.progress)
 
 
 def write_page(folder: Path, data: DataSet | None, *, submission: Path | None = None, most_queries: int = 400) -> Path:

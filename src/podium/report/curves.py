@@ -53,28 +53,31 @@ class Drawing:
     height: int = HEIGHT
 
 
-def draw(curves: Iterable[Curve]) -> tuple[Drawing, ...]:
+def draw(curves: Iterable[Curve], *, fitted: bool = False) -> tuple[Drawing, ...]:
     """One drawing for each pair of axis labels, in the order of the curves.
 
     Args:
         curves: x and y of one length; points that are not finite are left out.
+        fitted: Values between 0 and 1 get an axis from 0 to the highest of them, not to 1.
     """
     groups: dict[tuple[str, str], list[Curve]] = {}
     for curve in curves:
         if _points(curve):
             groups.setdefault((curve.x_label, curve.y_label), []).append(curve)
-    return tuple(_drawing(group) for group in groups.values())
+    return tuple(_drawing(group, fitted=fitted) for group in groups.values())
 
 
 def _points(curve: Curve) -> list[tuple[float, float]]:
     return [(x, y) for x, y in zip(curve.x, curve.y, strict=False) if math.isfinite(x) and math.isfinite(y)]
 
 
-def _drawing(curves: list[Curve]) -> Drawing:
+def _drawing(curves: list[Curve], *, fitted: bool) -> Drawing:
     first = curves[0]
     every = [point for curve in curves for point in _points(curve)]
     x_low, x_high = span(tuple(x for x, _ in every))
     y_low, y_high = span(tuple(y for _, y in every))
+    if fitted and y_low >= 0:
+        y_low, y_high = 0.0, max(y for _, y in every) or 1.0
     x_axis = Axis(low=x_low, high=x_high, first=_LEFT, last=_RIGHT)
     y_axis = Axis(low=y_low, high=y_high, first=_BOTTOM, last=_TOP)
     best, caption = _best_balance(first, x_axis, y_axis) if len(curves) == 1 else (None, "")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from podium.errors import UsageError, nearest
 from podium.report import amounts
-from podium.report.page import THEMES, environment
+from podium.report.templates import THEMES, environment
 from podium.report.thumbnails import Locate, Thumbnail, Thumbnails, overlay
 from podium.types import Candidate, Clip, Gallery, PairMap, Progress, silent
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-import re
 import signal as signals
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from podium.errors import UsageError
-from podium.report import amounts, curves, heatmaps, meters, spread, strips
-from podium.types import Clip, DataSet, Enforcement, Exhibit, ExhibitKind, Interval, ItemScore, Report, Run, Verdict
+from podium.report import amounts, bars, curves, heatmaps, meters, spread, strips, timelines
+from podium.report.templates import THEMES, environment, interval_words
+from podium.types import Clip, DataSet, Enforcement, Exhibit, ExhibitKind, ItemScore, Report, Run, Verdict
 
-THEMES = ("auto", "light", "dark")
 _STRIPS_BYTES = 1_600_000
 _MOST_EXHIBITS = 12
+_TIMELINES_BYTES = 800_000
+_MOST_TIMELINES = 24
 _MOST_ROWS = 600
+_MOST_CLASSES = 1_200
 _MOST_PROBLEMS = 200
 _LOG_LINES = 200
 _LOG_READ_BYTES = 64 << 10
-_CODE = re.compile(r"(`[^`\n]+`)")
 
 _VERDICTS = {
     Verdict.SCORED: ("Scored", "The predictions are valid, and this is what they are worth."),
@@ -107,21 +104,29 @@ def render(
     if theme not in THEMES:
         raise UsageError(f"a page has no theme `{theme}`; known: " + ", ".join(f"`{each}`" for each in THEMES))
     word, sentence = _VERDICTS[report.verdict]
+    score = report.score
+    items = score.per_item if score else ()
+    chart = bars.draw(items)
+    told = score.timelines[:_MOST_TIMELINES] if score else ()
+    videos = timelines.draw(told, data=data, budget_bytes=_TIMELINES_BYTES)
     template = environment().get_template("template.html.jinja")
     return template.render(
         report=report,
-        score=report.score,
+        score=score,
         theme=theme,
         gallery=gallery,
         ramp=heatmaps.RAMP_CSS,
         verdict_word=word,
         verdict_sentence=sentence,
-        interval=interval_words(report.score.interval) if report.score else "",
+        interval=interval_words(score.interval) if score else "",
         scale=_scale(report),
-        drawings=curves.draw(report.score.curves if report.score else ()),
-        groups=_groups(report.score.exhibits if report.score else (), data),
-        items=_worst_first(report.score.per_item if report.score else ())[:_MOST_ROWS],
-        spread=spread.draw(report.score.per_item if report.score else ()),
+        drawings=curves.draw(score.curves if score else ()),
+        groups=_groups(score.exhibits if score else (), data),
+        timelines=videos,
+        timeline_kinds=timelines.kinds(videos),
+        items=_worst_first(items)[: _MOST_CLASSES if chart else _MOST_ROWS],
+        bars=chart,
+        spread=None if chart else spread.draw(items),
         problems=report.problems[:_MOST_PROBLEMS],
         meters=meters.meters(report.run) if report.run else (),
         ending=_ending(report.run),
@@ -146,54 +151,6 @@ def write(report: Report, into: Path, *, data: DataSet | None, gallery: str = ""
     path = into / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
-
-
-def interval_words(interval: Interval | None) -> str:
-    """What an interval says and how it was made.
-
-    >>> interval_words(Interval(low=0.55, high=0.7123, resamples=1000, unit="32 queries"))
-    '95 % interval 0.5500 – 0.7123, bootstrap over 32 queries, 1,000 resamples'
-    """
-    if interval is None:
-        return ""
-    words = f"{interval.level * 100:g} % interval {amounts.number(interval.low)} – {amounts.number(interval.high)}"
-    if interval.unit:
-        words += f", bootstrap over {interval.unit}"
-    return f"{words}, {interval.resamples:,} resamples" if interval.resamples else words
-
-
-def marked(text: str) -> Markup:
-    """The text for a page, what stands in backticks set as code.
-
-    >>> str(marked("at most `512`; 1 < 2, and a lone ` stays"))
-    'at most <code>512</code>; 1 &lt; 2, and a lone ` stays'
-    """
-    parts = (
-        Markup("<code>{}</code>").format(part[1:-1]) if _CODE.fullmatch(part) else part for part in _CODE.split(text)
-    )
-    return Markup("").join(parts)
-
-
-def environment() -> jinja2.Environment:
-    """Where pages come from: this room's templates, escaped, with the filters of `amounts`."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("podium.report", ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: Mapping[str, Any] = {
-        "number": amounts.number,
-        "size": amounts.size,
-        "duration": amounts.duration,
-        "clip": amounts.clipped,
-        "interval_words": interval_words,
-        "marked": marked,
-        "readable": amounts.readable,
-    }
-    environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType] - jinja2 leaves its values untyped
-    return environment
 
 
 def _scale(report: Report) -> Scale | None:

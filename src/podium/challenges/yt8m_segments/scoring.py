@@ -1,21 +1,19 @@
 """MAP@100,000 of ranked segments, and what explains it.
 
-Legend: C classes, R ratings, N listed entries that are rated, D draws.
+Legend: C classes, D draws.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from podium.challenges.yt8m_segments import layout
+from podium.challenges.yt8m_segments import timelines
+from podium.challenges.yt8m_segments.judging import Judged, judge
 from podium.challenges.yt8m_segments.predictions import CAP, SegmentPredictions
-from podium.challenges.yt8m_segments.vocabulary import Vocabulary, read_vocabulary
-from podium.errors import ChallengeError
 from podium.metrics import (
-    Listing,
     bootstrap_mean,
     percentile_interval,
     resampled_segment_average_precisions,
@@ -24,25 +22,6 @@ from podium.metrics import (
 from podium.types import DataSet, Interval, ItemScore, Measure, Score, ScoreSettings
 
 METRIC = f"MAP@{CAP:,}"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Judged:
-    """Lists beside the ratings.
-
-    Attributes:
-        vocabulary: C classes.
-        listing: Its classes are rows of the vocabulary.
-        video_R: (R,) int64, the video of each rating.
-        left_out: Ratings of segments that no submission may list.
-        scored: (C,) bool, the classes that the mean is taken over.
-    """
-
-    vocabulary: Vocabulary
-    listing: Listing
-    video_R: NDArray[np.int64]
-    left_out: int
-    scored: NDArray[np.bool_]
 
 
 def score(predictions: SegmentPredictions, data: DataSet, settings: ScoreSettings) -> Score:
@@ -64,67 +43,8 @@ def score(predictions: SegmentPredictions, data: DataSet, settings: ScoreSetting
         interval=_over_videos(judged, drawn_DC),
         measures=_measures(judged, values_C, settings),
         per_item=_per_class(judged, values_C, drawn_DC),
-    )
-
-
-def judge(predictions: SegmentPredictions, data: DataSet, *, parity: bool) -> Judged:
-    """Finds the rated segments in the lists.
-
-    Raises:
-        ChallengeError: No rating is positive, or one has a class that the vocabulary lacks.
-    """
-    path = data.answers / layout.RATINGS
-    vocabulary = read_vocabulary(data.inputs / layout.VOCABULARY)
-    ratings = layout.read_ratings(path)
-    class_R = vocabulary.rows_of(ratings.class_indices)
-    unknown = np.flatnonzero(class_R < 0)
-    if len(unknown):
-        raise ChallengeError(f"`{path}` rates class `{ratings.class_indices[unknown[0]]}`, which the vocabulary lacks")
-    slot_R = predictions.grid.slot(predictions.grid.find(ratings.videos), ratings.start_seconds)
-    kept = np.ones(len(slot_R), bool) if parity else slot_R >= 0
-    class_R, slot_R, positive_R = class_R[kept], slot_R[kept], ratings.positive[kept]
-    if not positive_R.any():
-        raise ChallengeError(f"`{path}` holds no positive rating, so there is nothing to score")
-    listing = _listing(predictions, class_R, slot_R, positive_R)
-    scored = listing.positives_C > 0
-    return Judged(
-        vocabulary=vocabulary,
-        listing=listing,
-        video_R=np.unique(ratings.videos[kept], return_inverse=True)[1],
-        left_out=int((~kept).sum()),
-        scored=scored & (predictions.begin >= 0) if parity else scored,
-    )
-
-
-def _listing(
-    predictions: SegmentPredictions,
-    class_R: NDArray[np.int64],
-    slot_R: NDArray[np.int64],
-    positive_R: NDArray[np.bool_],
-) -> Listing:
-    """One class after the other: each slot says which rating of the class it has. The last place is for no slot."""
-    rating_of_slot = np.full(predictions.grid.slots + 1, -1, dtype=np.int64)
-    order_R = np.argsort(class_R, kind="stable")
-    ends_C = np.cumsum(np.bincount(class_R, minlength=len(predictions.begin)))
-    rating, place = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for row, end in enumerate(ends_C.tolist()):
-        mine = order_R[ends_C[row - 1] if row else 0 : end]
-        mine = mine[slot_R[mine] >= 0]
-        slots = predictions.of(row)
-        if slots is None or not len(mine):
-            continue
-        rating_of_slot[slot_R[mine]] = mine
-        found = rating_of_slot[slots]
-        at = np.flatnonzero(found >= 0)
-        rating.append(found[at])
-        place.append(at)
-        rating_of_slot[slot_R[mine]] = -1
-    return Listing(
-        classes=len(predictions.begin),
-        class_R=class_R,
-        positive_R=positive_R,
-        rating_N=np.concatenate(rating),
-        place_N=np.concatenate(place),
+        curves=timelines.curves(judged),
+        timelines=timelines.explain(predictions, judged, each=settings.exhibits, seed=settings.seed),
     )
 
 
@@ -144,7 +64,7 @@ def _over_videos(judged: Judged, drawn_DC: NDArray[np.float64] | None) -> Interv
     known_D = np.isfinite(drawn_DC).sum(axis=1)
     sum_D = np.nansum(drawn_DC, axis=1)
     means_D = np.divide(sum_D, known_D, out=np.full(len(sum_D), np.nan), where=known_D > 0)
-    return percentile_interval(means_D, unit=_many(len(np.unique(judged.video_R)), "rated video"))
+    return percentile_interval(means_D, unit=_many(len(judged.ids), "rated video"))
 
 
 def _measures(judged: Judged, values_C: NDArray[np.float64], settings: ScoreSettings) -> tuple[Measure, ...]:
@@ -172,15 +92,15 @@ def _per_class(
 ) -> tuple[ItemScore, ...]:
     found_C, positives_C = _found(judged), judged.listing.positives_C
     rated_C = np.bincount(judged.listing.class_R, minlength=len(values_C))
+    unit = _many(len(judged.ids), "rated video")
     items: list[ItemScore] = []
     for row in np.flatnonzero(judged.scored).tolist():
         name = judged.vocabulary.names[row]
         note = f"{found_C[row]} of {positives_C[row]} positives listed, {rated_C[row]} rated"
-        interval = None if drawn_DC is None else percentile_interval(drawn_DC[:, row])
-        if interval is not None:
-            note += f"; {interval.low:.3f} to {interval.high:.3f} over videos"
+        interval = None if drawn_DC is None else percentile_interval(drawn_DC[:, row], unit=unit)
         item = str(judged.vocabulary.indices[row])
-        items.append(ItemScore(item=item, value=float(values_C[row]), note=f"{name}: {note}" if name else note))
+        note = f"{name}: {note}" if name else note
+        items.append(ItemScore(item=item, value=float(values_C[row]), note=note, interval=interval))
     return tuple(items)
 
 
@@ -192,4 +112,4 @@ def _found(judged: Judged) -> NDArray[np.int64]:
 
 
 def _many(count: int, one: str, more: str = "") -> str:
-    return f"{count} {one if count == 1 else more or one + 's'}"
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
