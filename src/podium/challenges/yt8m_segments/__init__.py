@@ -1,9 +1,7 @@
 """YouTube-8M segments: for each of 1,000 classes, a ranked list of the five-second segments that show it."""
 
-from __future__ import annotations
+from podium.challenges.yt8m_segments.definition import YT8M_SEGMENTS
 
-from podium.types import Challenge
-
-CHALLENGES: tuple[Challenge, ...] = ()
+CHALLENGES = (YT8M_SEGMENTS,)
 
 __all__ = ["CHALLENGES"]
