@@ -96,6 +96,8 @@ def test_one_command_makes_a_valid_submission(
     told = json.loads(captured.out)
     assert told["segments"] == 16
     assert told["submission"] == str(out / "sub.csv")
+    assert call(["submit-file", str(out), "--data", str(data), "-o", str(tmp_path / "again.csv")]) == 0
+    assert (tmp_path / "again.csv").read_bytes() == (out / "sub.csv").read_bytes()
     assert "predicting 16 segments of 4 videos with 1 network" in captured.err
     scores = np.load(out / "predictions" / "first.npy")
     assert scores.shape == (3, 16)

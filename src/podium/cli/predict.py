@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from podium.solutions.segment_classification.model import Model
 
 PREDICTIONS = "predictions"
+CLASSES = "classes.csv"
 
 EXAMPLE = """\b
 Example:
@@ -60,7 +61,8 @@ def predict_command(
     """Predict every class of every five seconds with trained models, and rank the segments of each class.
 
     MODEL is a folder that `podium train` made; of several, or of one with several networks, the probabilities are
-    averaged. Writes `predictions/NAME.npy` of each network, (classes, segments), and `sub.csv`.
+    averaged. Writes `predictions/NAME.npy` of each network, (classes, segments), their order in `classes.csv`, and
+    `sub.csv`.
     """
     from podium.challenges.yt8m_segments.builder import Eligibility, eligible_segments
 
@@ -79,6 +81,7 @@ def predict_command(
         f"predicting {len(segments.video):,} segments of {len(videos.ids):,} videos with {len(model.members)}"
         f" network{'s' if len(model.members) > 1 else ''}"
     )
+    model.classes.write(out / CLASSES)
     made = _predict(model, files, segments, out / PREDICTIONS, settings, resume=resume)
     for path in made:
         talk.say(f"predictions: `{path}` ({talk.size(path.stat().st_size)})")
