@@ -11,8 +11,9 @@ from pathlib import Path
 from podium.challenges.yt8m_segments.builder import ScoreFile, eligible_segments, write_submission
 from podium.challenges.yt8m_segments.layout import SEGMENT_TEST, VIDEOS, read_videos
 from podium.challenges.yt8m_segments.predictions import SUBMISSION
-from podium.solutions.segment_classification.inference import Windows, predict
+from podium.solutions.segment_classification.inference import Windows
 from podium.solutions.segment_classification.model import Model
+from podium.solutions.segment_classification.totals import predict_total
 
 # Unset in the seed's container; `podium run --sandbox process` puts everything below it.
 ROOT = Path(os.environ.get("PODIUM_ROOT", "") + "/home/docker/src")
@@ -27,9 +28,8 @@ def main() -> None:
     windows = Windows(ids=segments.ids, video_N=segments.video, start_seconds_N=segments.start_seconds)
     shards = sorted((DATA / SEGMENT_TEST).glob("*.tfrecord"))
     with tempfile.TemporaryDirectory(dir=ROOT, prefix="predictions-") as scratch:
-        files = predict(model, shards, windows, Path(scratch))
-        scores = [ScoreFile(path) for path in files]
-        write_submission(ROOT / SUBMISSION, scores, segments, model.classes.indices_C)
+        total = predict_total(model, shards, windows, Path(scratch))
+        write_submission(ROOT / SUBMISSION, [ScoreFile(total)], segments, model.classes.indices_C)
 
 
 if __name__ == "__main__":
