@@ -28,6 +28,10 @@ _COMMANDS = {
     "report": ("podium.cli.showing", "The page that shows why a score is what it is."),
     "rank": ("podium.cli.showing", "Rank the reports of several runs."),
     "train": ("podium.cli.train", "Train a model from a recipe."),
+    "predict": ("podium.cli.predict", "Predict five-second segments with trained models, and rank them."),
+    "submit-file": ("podium.cli.submit_file", "Rank predicted segments and write the file to submit."),
+    "features": ("podium.cli.features", "Features of your own videos, to train on or to label."),
+    "label": ("podium.cli.label", "Say what every five seconds of your own videos show."),
     "identify": ("podium.cli.identify", "Rank the individuals that photographs may show."),
 }
 
@@ -53,7 +57,7 @@ class Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(_COMMANDS[cmd_name][0])
-        return getattr(module, f"{cmd_name}_command")
+        return getattr(module, f"{cmd_name.replace('-', '_')}_command")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
