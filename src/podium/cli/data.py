@@ -29,7 +29,11 @@ def data_command() -> None:
     "packages or is drawn.",
 )
 @click.option(
-    "--size", type=click.Choice(["tiny", "small", "base"]), default="small", show_default=True, help="How much to make."
+    "--size",
+    type=click.Choice(["tiny", "small", "base", "full"]),
+    default="small",
+    show_default=True,
+    help="How much to make; `full`, as much as the official set has, only for yt8m-segments.",
 )
 @click.option(
     "--difficulty",
