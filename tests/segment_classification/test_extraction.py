@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="own videos need torch")
 
 from podium.errors import UsageError  # noqa: E402
 from podium.formats.tfrecord import dequantise, read_frame_records  # noqa: E402
+from podium.media.sampling import Sample  # noqa: E402
 from podium.media.writer import write  # noqa: E402
 from podium.solutions.segment_classification import material  # noqa: E402
 from podium.solutions.segment_classification.classes import Classes  # noqa: E402
@@ -24,6 +25,7 @@ from podium.solutions.segment_classification.footage import extraction, frame_fe
 from podium.solutions.segment_classification.footage.features import FeatureRequest, Footage, make  # noqa: E402
 from podium.solutions.segment_classification.footage.labelling import segments_of  # noqa: E402
 from podium.solutions.segment_classification.footage.ratings import Rating, read_ratings  # noqa: E402
+from podium.solutions.segment_classification.solitude import alone  # noqa: E402
 
 FRAMES_PER_SECOND = 2
 
@@ -91,6 +93,41 @@ def test_an_id_is_made_from_the_content_alone(folder: Path, tmp_path: Path) -> N
     (folder / "day one" / "clip 1.mp4").rename(folder / "renamed.mp4")
     after = {each.name: each.id for each in extraction.find_videos(folder)[0]}
     assert after["renamed.mp4"] == before["day one/clip 1.mp4"]
+
+
+def test_names_that_no_table_can_keep_and_links_that_lead_nowhere_are_left_out(folder: Path) -> None:
+    (folder / "a\rb.mp4").write_bytes(b"one")
+    (folder / "caf\udce9.mp4").write_bytes(b"two")
+    (folder / "loop.mp4").symlink_to("loop.mp4")
+    (folder / "gone.mp4").symlink_to("nowhere.mp4")
+    videos, left_out = extraction.find_videos(folder)
+    assert len(videos) == 4
+    assert left_out[:2] == (
+        "`a\\rb.mp4`: its name holds what no table can keep; give it another",
+        "`caf\\udce9.mp4`: its name holds what no table can keep; give it another",
+    )
+    assert "`loop.mp4`: this link leads to itself" in left_out
+    assert any(each.startswith("`gone.mp4`: ") for each in left_out)
+
+
+def test_a_first_picture_that_comes_late_is_repeated_no_more_often_than_seconds_are_used() -> None:
+    class Plain:
+        def embed(self, frames_THWC: np.ndarray) -> np.ndarray:
+            return np.ones((len(frames_THWC), 2), dtype=np.float32)
+
+    pictures = Sample(
+        frames_THWC=np.zeros((1, 2, 2, 3), dtype=np.uint8),
+        times_T2=np.array([[1e12, 1e12 + 1]]),
+        duration_seconds=1e12 + 1,
+    )
+    found = extraction._seconds(Path("gone.mp4"), pictures, cast(Any, Plain()), max_seconds=5)
+    assert found.frames_TC.shape == (5, 2)
+
+
+def test_a_folder_that_another_process_fills_is_refused(folder: Path, weights: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with alone(tmp_path / "out"), pytest.raises(UsageError, match="another process is at work in"):
+        make(request(folder, tmp_path / "out", weights))
 
 
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:

@@ -327,11 +327,37 @@ def test_videos_that_are_missing_other_or_too_short_are_named(
         asked(["v000", "abcd"])
     with pytest.raises(UsageError, match="`v000` starts at `25` s; the video has `23` seconds"):
         asked(["v000"], start=25)
+
+
+def test_two_videos_that_changed_places_amid_the_shards_are_found_all_the_same(
+    both: Model, shards: tuple[Path, ...], tmp_path: Path
+) -> None:
     ids = all_segments().ids.copy()
     ids[1], ids[2] = ids[2], ids[1]
     swapped = Windows(ids=ids, video_N=np.ones(1, np.int32), start_seconds_N=np.zeros(1, np.int32))
-    with pytest.raises(ChallengeError, match="record `1` is the video `v001`; the list of videos says `v002`"):
-        predict(both, shards, swapped, tmp_path / "other", settings=SMALL)
+    alone = Windows(ids=ids[1:2], video_N=np.zeros(1, np.int32), start_seconds_N=np.zeros(1, np.int32))
+    (found, _), (wanted, _) = (
+        predict(both, shards, each, tmp_path / name, settings=SMALL)
+        for name, each in (("swapped", swapped), ("alone", alone))
+    )
+    assert found.read_bytes() == wanted.read_bytes()
+
+
+def test_a_second_process_in_the_same_folder_is_refused_and_spoils_nothing(
+    both: Model, shards: tuple[Path, ...], tmp_path: Path
+) -> None:
+    (whole, _) = predict(both, shards, all_segments(), tmp_path / "whole", settings=SMALL)
+    out = tmp_path / "out"
+
+    def second(steps: Any, *, what: str, total: int | None = None) -> Iterator[Any]:
+        for number, each in enumerate(steps):
+            yield each
+            if what == "predicting segments" and number == 3:
+                with pytest.raises(UsageError, match=f"another process is at work in `{out}`"):
+                    predict(both, shards, all_segments(), out, settings=SMALL, resume=True)
+
+    (made, _) = predict(both, shards, all_segments(), out, settings=SMALL, progress=second)
+    assert made.read_bytes() == whole.read_bytes()
 
 
 def test_damage_matters_only_where_a_listed_video_is_hit(both: Model, tmp_path: Path) -> None:

@@ -55,6 +55,12 @@ def test_the_inputs_of_a_run_are_enough(tmp_path: Path) -> None:
     assert find(tmp_path) == find(tmp_path / "inputs")
 
 
+def test_hidden_files_beside_shards_are_none(tmp_path: Path) -> None:
+    for name in ("a.tfrecord", "._a.tfrecord"):
+        (tmp_path / name).touch()
+    assert material.shards_in(tmp_path) == (tmp_path / "a.tfrecord",)
+
+
 def test_a_folder_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
     lay(tmp_path, "segment/test/a.tfrecord")
     with pytest.raises(UsageError, match=r"it has none of `segment_vocabulary.csv`"):

@@ -97,7 +97,9 @@ class Records:
         self._faults = Faults("shards")
         self._records = ShardSet.open(shards, on_fault="skip", faults=self._faults, progress=progress)
         self._ids: list[str] = ids.tolist()
-        self._number_V = self._numbers(progress)
+        self._progress = progress
+        self._is_guess = False
+        self._number_V = self._numbers()
 
     @property
     def digest(self) -> str:
@@ -120,6 +122,9 @@ class Records:
 
     def _video(self, number: int) -> FrameRecord:
         found = self._records.parse(int(self._number_V[number]), parse_frame_record)
+        if found.video_id != self._ids[number] and self._is_guess:
+            self._number_V = self._looked_up()
+            found = self._records.parse(int(self._number_V[number]), parse_frame_record)
         if found.video_id != self._ids[number]:
             place = self._records.locate(int(self._number_V[number]))
             raise ChallengeError(
@@ -128,15 +133,22 @@ class Records:
             )
         return found
 
-    def _numbers(self, progress: Progress) -> NDArray[np.int64]:
-        """(V,) the record of each video. A list that was made of these shards has their order."""
+    def _numbers(self) -> NDArray[np.int64]:
+        """(V,) the record of each video. A list that was made of these shards has their order, until one differs."""
         count = len(self._records)
         some = {0, count // 2, count - 1}
         if count == len(self._ids) and all(self._id(each) == self._ids[each] for each in some):
+            self._is_guess = True
             return np.arange(count, dtype=np.int64)
+        return self._looked_up()
+
+    def _looked_up(self) -> NDArray[np.int64]:
+        """(V,) the record of each video, wherever it is."""
+        self._is_guess = False
+        count = len(self._records)
         found: dict[str, int] = {}
         twice: set[str] = set()
-        for number in progress(range(count), what="looking for videos", total=count):
+        for number in self._progress(range(count), what="looking for videos", total=count):
             video = self._id(number)
             if video in found:
                 twice.add(video)

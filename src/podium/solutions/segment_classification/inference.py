@@ -27,7 +27,8 @@ from podium.solutions.segment_classification.blocks import Block, Frames, Record
 from podium.solutions.segment_classification.frames import choose
 from podium.solutions.segment_classification.model import Member, Model
 from podium.solutions.segment_classification.network import SEGMENT_SECONDS, Network
-from podium.solutions.segment_classification.score_files import Origin, ScoreWriter, check_space
+from podium.solutions.segment_classification.score_files import Origin, ScoreWriter, check_space, windows_digest
+from podium.solutions.segment_classification.solitude import alone
 from podium.types import Progress, silent
 
 try:
@@ -68,10 +69,7 @@ class Windows:
     @property
     def digest(self) -> str:
         """``sha256:…`` of all of them."""
-        whole = hashlib.sha256("\0".join(self.ids.tolist()).encode())
-        for each_N in (self.video_N, self.start_seconds_N):
-            whole.update(each_N.astype("<i8").tobytes())
-        return f"sha256:{whole.hexdigest()}"
+        return windows_digest(self.ids, self.video_N, self.start_seconds_N)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +136,7 @@ def predict(
 
     Raises:
         UsageError: Predictions are there and `resume` is off, or they are of another model, other data or settings; a
-            video is in no shard.
+            video is in no shard; another process is at work in `out`.
         ChallengeError: A shard is damaged, or has other videos than the list says.
         MachineError: The disk is too full, or there is no such device.
     """
@@ -146,18 +144,19 @@ def predict(
     place = next(model.members[0].network.parameters()).device if device is None else devices.chosen(device)
     records = Records(shards, segments.ids, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
-    jobs = _jobs(model, _digest(records.digest, segments.digest), len(segments.video_N), out, settings, resume=resume)
-    due = [each for each in jobs if not each.writer.finished]
-    check_space(out, [each.writer for each in due])
     walk = _Walk(records=records, segments=segments, settings=settings, device=torch.device(place))
-    try:
-        for _ in progress(walk.run(due), what="predicting segments", total=walk.batches(due)):
-            pass
-        for each in due:
-            each.writer.finish()
-    finally:
-        for each in due:
-            each.writer.close()
+    with alone(out):
+        jobs = _jobs(model, records.digest, segments, out, settings, resume=resume)
+        due = [each for each in jobs if not each.writer.finished]
+        check_space(out, [each.writer for each in due])
+        try:
+            for _ in progress(walk.run(due), what="predicting segments", total=walk.batches(due)):
+                pass
+            for each in due:
+                each.writer.finish()
+        finally:
+            for each in due:
+                each.writer.close()
     return tuple(each.writer.path for each in jobs)
 
 
@@ -168,11 +167,12 @@ class _Job:
 
 
 def _jobs(
-    model: Model, data: str, segments: int, out: Path, settings: InferenceSettings, *, resume: bool
+    model: Model, shards: str, segments: Windows, out: Path, settings: InferenceSettings, *, resume: bool
 ) -> list[_Job]:
-    """What there is to do for each member; `data` is the digest of all that is predicted."""
-    told = _digest(json.dumps(asdict(settings)))
-    shape = (len(model.classes), segments)
+    """What there is to do for each member; `shards` is their digest."""
+    told, windows = _digest(json.dumps(asdict(settings))), segments.digest
+    data = _digest(shards, windows)
+    shape = (len(model.classes), len(segments.video_N))
     return [
         _Job(
             member=member,
@@ -181,7 +181,7 @@ def _jobs(
                 member.name,
                 shape=shape,
                 dtype=settings.dtype,
-                origin=Origin(model=member.digest, data=data, settings=told),
+                origin=Origin(model=member.digest, data=data, windows=windows, settings=told),
                 resume=resume,
             ),
         )

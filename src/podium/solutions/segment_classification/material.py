@@ -63,10 +63,15 @@ def find(folder: Path) -> Material:
     )
 
 
+def shards_in(folder: Path) -> tuple[Path, ...]:
+    """The shards of a folder by name; hidden files, which some systems leave beside copies, are none."""
+    return tuple(sorted(each for each in folder.glob(PATTERN) if each.is_file() and not each.name.startswith(".")))
+
+
 def _shards(roots: list[Path], part: str) -> tuple[Path, ...]:
     """By name, those of the first root that has any."""
     for root in roots:
-        shards = sorted(each for each in (root / part).glob(PATTERN) if each.is_file())
+        shards = shards_in(root / part)
         if shards:
-            return tuple(shards)
+            return shards
     return ()

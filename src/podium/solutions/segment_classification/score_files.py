@@ -11,6 +11,7 @@ Legend: C classes, N segments of all, B segments of a block.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -38,11 +39,13 @@ class Origin:
     Attributes:
         model: Digest of the network.
         data: Digest of the shards and of the segments.
+        windows: Digest of the segments alone, by `windows_digest`.
         settings: Digest of everything else that has an influence.
     """
 
     model: str
     data: str
+    windows: str
     settings: str
 
 
@@ -50,6 +53,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     schema: int
     model: str
     data: str
+    windows: str
     settings: str
     dtype: str
     shape: tuple[int, int]
@@ -189,6 +193,7 @@ class ScoreWriter:
             schema=_SCHEMA,
             model=self._origin.model,
             data=self._origin.data,
+            windows=self._origin.windows,
             settings=self._origin.settings,
             dtype=self.dtype.str,
             shape=self.shape,
@@ -201,6 +206,30 @@ class ScoreWriter:
             stream.write(msgspec.json.format(msgspec.json.encode(self._as_state()), indent=1) + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def windows_digest(
+    ids: NDArray[np.str_], video_N: NDArray[np.integer[Any]], start_seconds_N: NDArray[np.integer[Any]]
+) -> str:
+    """``sha256:…`` of the segments that predictions are of, in their order.
+
+    Args:
+        ids: Of the videos.
+        video_N: Place of each segment's video in `ids`.
+        start_seconds_N: Of each segment.
+    """
+    whole = hashlib.sha256("\0".join(ids.tolist()).encode())
+    for each_N in (video_N, start_seconds_N):
+        whole.update(each_N.astype("<i8").tobytes())
+    return f"sha256:{whole.hexdigest()}"
+
+
+def windows_of(path: Path) -> str | None:
+    """The digest of the segments that finished predictions are of; None where no file of a writer beside them tells."""
+    try:
+        return _read_state(path.with_name(path.name.removesuffix(SUFFIX) + STATE)).windows
+    except UsageError:
+        return None
 
 
 def check_space(folder: Path, writers: Sequence[ScoreWriter]) -> None:

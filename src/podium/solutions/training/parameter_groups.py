@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from podium.errors import MachineError, UsageError, nearest
@@ -13,8 +13,17 @@ except ImportError as error:
     raise MachineError("training needs torch: `pip install 'podium[train]'`") from error
 
 
+def matrices(name: str, parameter: nn.Parameter) -> bool:  # noqa: ARG001 - others go by the name
+    """True for what has two axes or more: neither biases nor the scales of norms."""
+    return parameter.ndim > 1
+
+
 def groups(
-    module: nn.Module, *, learning_rates: Mapping[str, float], weight_decay: float = 0.0, decay_vectors: bool = False
+    module: nn.Module,
+    *,
+    learning_rates: Mapping[str, float],
+    weight_decay: float = 0.0,
+    decays: Callable[[str, nn.Parameter], bool] = matrices,
 ) -> list[dict[str, Any]]:
     """Parameter groups for a torch optimizer, in a fixed order, each with a `name` that logs show.
 
@@ -23,7 +32,7 @@ def groups(
             ``backbone.conv.weight``. The longest that fits counts; the empty one is for all others. Where a parameter
             fits none, that is an error.
         weight_decay: At least 0.
-        decay_vectors: Pull biases and the scales of norms towards zero, too: all with fewer than two axes.
+        decays: Whether a parameter of this name is pulled towards zero.
 
     Raises:
         UsageError: A beginning belongs to no parameter, or a parameter to no beginning.
@@ -41,7 +50,7 @@ def groups(
         if not fitting:
             raise UsageError(f"the parameter `{name}` has no learning rate; give one for its beginning or for all")
         if parameter.requires_grad:
-            found[max(fitting, key=len), decay_vectors or parameter.ndim > 1].append(parameter)
+            found[max(fitting, key=len), decays(name, parameter)].append(parameter)
     names = {name.rsplit(".", 1)[0] for name, _ in module.named_parameters()} | {
         name.split(".")[0] for name, _ in module.named_parameters()
     }

@@ -32,6 +32,8 @@ class Schedule:
         decay: Of the remainder a count, of ``ramp-decay``.
         counts_per_epoch: Of ``ramp-decay``; the first place of Where's Whale-do? counts 2 by mistake, and so do its
             descendants.
+        full_first_step: Of ``warm-up-linear``; the first step has nearly the full rate and the rise goes one step too
+            far, a mistake of the seventh place of YouTube-8M 2019.
     """
 
     kind: Kind = "warm-up-cosine"
@@ -41,6 +43,7 @@ class Schedule:
     ramp_epochs: int = 15
     decay: float = 0.8
     counts_per_epoch: int = 1
+    full_first_step: bool = False
 
     def __post_init__(self) -> None:
         for name in ("warm_up", "start", "floor", "decay"):
@@ -48,10 +51,14 @@ class Schedule:
                 raise UsageError(f"`{name}` is {getattr(self, name)}; 0 to 1 is allowed")
         if self.ramp_epochs < 0 or self.counts_per_epoch < 1:
             raise UsageError("`ramp_epochs` is at least 0 and `counts_per_epoch` at least 1")
+        if self.full_first_step and self.kind != "warm-up-linear":
+            raise UsageError(f"`full_first_step` belongs to `warm-up-linear`; the kind is `{self.kind}`")
 
 
 SECOND_PLACE = Schedule(kind="warm-up-cosine", warm_up=0.2, start=0.01, floor=0.01)
 FOURTH_PLACE = Schedule(kind="one-cycle", warm_up=0.25, start=1 / 25, floor=1e-5)
+SEVENTH_PLACE_VIDEO = Schedule(kind="warm-up-linear", warm_up=0.2, start=0.01, floor=0.01)
+SEVENTH_PLACE_SEGMENT = Schedule(kind="warm-up-linear", warm_up=0.25, start=0.01, floor=0.001)
 FIRST_PLACE = Schedule(kind="ramp-decay", start=0.01, floor=0.009, ramp_epochs=15, decay=0.8, counts_per_epoch=2)
 
 
@@ -70,6 +77,8 @@ def factor(schedule: Schedule, step: int, *, steps: int, steps_per_epoch: int = 
     """
     if schedule.kind == "ramp-decay":
         return _ramp_decay(schedule, step // steps_per_epoch * schedule.counts_per_epoch)
+    if schedule.full_first_step:
+        return _full_first_step(schedule, step, steps)
     rising = round(schedule.warm_up * (steps - 1))
     if step < rising:
         done = step / rising
@@ -100,6 +109,14 @@ def _ramp_decay(schedule: Schedule, count: int) -> float:
     if count < schedule.ramp_epochs:
         return _between(schedule.start, 1.0, count / schedule.ramp_epochs)
     return schedule.floor + (1 - schedule.floor) * schedule.decay ** (count - schedule.ramp_epochs)
+
+
+def _full_first_step(schedule: Schedule, step: int, steps: int) -> float:
+    rising = int(schedule.warm_up * steps)
+    rise, fall = max(1, rising - 1), max(1, steps - rising - 1)
+    if 0 < step <= rising:
+        return _between(schedule.start, 1.0, step / rise)
+    return _between(1.0, schedule.floor, min(1.0, max(1, step - rising) / fall))
 
 
 def _between(first: float, second: float, share: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from podium.errors import SubmissionError, UsageError
 from podium.formats import digests
+from podium.formats.faults import shown
 from podium.formats.files import replacing
 from podium.media.audio import sound
 from podium.media.video import Sample, UnreadableVideo, sample_many
@@ -34,6 +36,7 @@ SUFFIXES = frozenset(
 MAX_SECONDS = 3_600
 
 _ID_CHARACTERS = 12
+_UNWRITABLE = ("Cc", "Cs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +127,7 @@ def find_videos(folder: Path, *, progress: Progress = silent) -> tuple[tuple[Vid
     """The video files of a folder and those below it, by name, and one line for each that is left out.
 
     Hidden files are passed over. A file whose content came before under another name is left out, because both would
-    have one id.
+    have one id, and so is one with line ends, other control characters or broken UTF-8 in its name.
 
     Args:
         folder: Searched for files whose ending is one of `SUFFIXES`.
@@ -143,10 +146,16 @@ def find_videos(folder: Path, *, progress: Progress = silent) -> tuple[tuple[Vid
     videos: dict[str, Video] = {}
     left_out: list[str] = []
     for name in progress(names, what="reading files", total=len(names)):
+        if any(unicodedata.category(each) in _UNWRITABLE for each in name):
+            left_out.append(f"{shown(name)}: its name holds what no table can keep; give it another")
+            continue
         try:
             video = Video(path=found[name], name=name, digest=digests.digest_file(found[name].resolve()))
         except SubmissionError as error:
             left_out.append(f"`{name}`: {error}")
+            continue
+        except RuntimeError:
+            left_out.append(f"`{name}`: this link leads to itself")
             continue
         first = videos.setdefault(video.id, video)
         if first is not video:
@@ -214,7 +223,8 @@ def _seconds(path: Path, pictures: Sample, extractor: Extractor, *, max_seconds:
     notes = [pictures.damage] if pictures.damage else []
     lost = round(float(pictures.times_T2[0, 0]))
     if lost:
-        frames_TC = np.concatenate([np.repeat(frames_TC[:1], lost, axis=0), frames_TC])[:max_seconds]
+        before_TC = np.repeat(frames_TC[:1], min(lost, max_seconds), axis=0)
+        frames_TC = np.concatenate([before_TC, frames_TC])[:max_seconds]
         notes.append(f"the first {lost} s cannot be seen; the first picture stands for them")
     if pictures.duration_seconds >= max_seconds + 1:
         notes.append(f"only the first {max_seconds} of {pictures.duration_seconds:.0f} s are used")

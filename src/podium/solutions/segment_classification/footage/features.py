@@ -23,6 +23,7 @@ from podium.solutions.segment_classification.footage.frame_features import Extra
 from podium.solutions.segment_classification.footage.projection import SHRINKAGE, Moments, Projection
 from podium.solutions.segment_classification.footage.ratings import Ratings, read_ratings
 from podium.solutions.segment_classification.footage.records import Row, write_records
+from podium.solutions.segment_classification.solitude import alone
 from podium.types import Progress, silent
 
 CACHE, PROJECTION = "cache", "projection"
@@ -85,10 +86,17 @@ def make(request: FeatureRequest, *, progress: Progress = silent) -> Footage:
     """Makes the features of a folder's videos; the same videos give the same bytes.
 
     Raises:
-        UsageError: There is no video, none can be read, the ratings are broken, or settings do not go together.
+        UsageError: There is no video, none can be read, the ratings are broken, or settings do not go together; another
+            process is at work in the folder.
         MachineError: A package is missing.
     """
     _check(request)
+    request.out.mkdir(parents=True, exist_ok=True)
+    with alone(request.out):
+        return _made(request, progress)
+
+
+def _made(request: FeatureRequest, progress: Progress) -> Footage:
     videos, left_out = find_videos(request.videos, progress=progress)
     ratings = _ratings(request, [video.name for video in videos])
     device = devices.chosen(request.device)

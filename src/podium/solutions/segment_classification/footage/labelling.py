@@ -21,7 +21,7 @@ from podium.solutions.segment_classification.footage.features import FeatureRequ
 from podium.solutions.segment_classification.footage.ratings import SEGMENT_SECONDS
 from podium.solutions.segment_classification.footage.records import Row
 from podium.solutions.segment_classification.inference import InferenceSettings, Windows, predict
-from podium.solutions.segment_classification.material import PATTERN, SEGMENT_TEST
+from podium.solutions.segment_classification.material import SEGMENT_TEST, shards_in
 from podium.solutions.segment_classification.model import ASSETS, MODEL_FILE, Model
 from podium.types import Progress, silent
 
@@ -173,7 +173,7 @@ def _probabilities(
     model: Model, footage: Footage, windows: Windows, out: Path, progress: Progress
 ) -> NDArray[np.float32]:
     """(N, C) the mean over the model's networks."""
-    shards = sorted((footage.out / SEGMENT_TEST).glob(PATTERN))
+    shards = shards_in(footage.out / SEGMENT_TEST)
     with tempfile.TemporaryDirectory(prefix=".predictions-", dir=out) as folder:
         made = predict(
             model, shards, windows, Path(folder), settings=InferenceSettings(numbers="float32"), progress=progress
