@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -255,6 +257,36 @@ def test_mixed_precision_learns_and_stays_near(kind: str) -> None:
     assert float((rough.float() - exact).detach().abs().max()) < 0.05 * max(1.0, float(exact.detach().abs().max()))
 
 
+def _odd() -> dict[str, tuple[Tensor, Tensor]]:
+    """Batches that a division by nothing would spoil."""
+    features, full = _features(4, 6), _mask(6, 6, 6, 6)
+    return {
+        "one clip without frames": (features, _mask(6, 0, 1, 6)),
+        "no frames at all": (features, torch.zeros_like(full)),
+        "frames of zeros": (torch.zeros_like(features), full),
+        "frames that are all alike": (features[:1, :1].expand(4, 6, DIMENSIONS).contiguous(), full),
+    }
+
+
+@pytest.mark.parametrize("learning", [True, False])
+@pytest.mark.parametrize("name", list(_odd()))
+@pytest.mark.parametrize(
+    ("kind", "reference"), [*((kind, False) for kind in KINDS), ("nextvlad", True), ("dbof", True)]
+)
+def test_odd_batches_give_numbers_and_slopes_that_are_finite(
+    kind: str, name: str, *, reference: bool, learning: bool
+) -> None:
+    features, mask = _odd()[name]
+    for settings in (_settings(kind, reference=reference), _aware(kind, kind, reference=reference)):
+        network = networks.build(settings).train(learning)
+        context = network.encode_context(features, mask) if network.aware else None
+        logits = network(features, mask, context)
+        logits.square().sum().backward()
+        slopes = [each.grad for each in network.parameters() if each.grad is not None]
+        assert slopes
+        assert all(bool(each.isfinite().all()) for each in (logits, *slopes, *network.buffers()))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_single_precision_agrees_with_double(kind: str) -> None:
     network = networks.build(_settings(kind))
@@ -281,6 +313,25 @@ def test_a_saved_network_comes_back_equal(settings: NetworkSettings, tmp_path: P
     networks.save(again, tmp_path / "two")
     for name in ("network.yaml", "weights.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_weights_have_their_name_only_when_they_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = networks.build(_settings("dbof")).eval()
+    networks.save(first, tmp_path / "old")
+    write = safetensors.torch.save_file
+
+    def cut_off(state: dict[str, Tensor], path: Path) -> None:
+        write(state, path)
+        os.truncate(path, path.stat().st_size // 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(safetensors.torch, "save_file", cut_off)
+    for folder in ("old", "new"):
+        with pytest.raises(KeyboardInterrupt):
+            networks.save(networks.build(_settings("dbof")), tmp_path / folder)
+    assert not (tmp_path / "new" / networks.WEIGHTS_FILE).exists()
+    kept = networks.load(tmp_path / "old").state_dict()
+    assert all(value.equal(kept[name]) for name, value in first.state_dict().items())
 
 
 def test_a_folder_without_a_network_or_with_strange_settings_is_refused(tmp_path: Path) -> None:
@@ -388,6 +439,8 @@ def test_every_setting_changes_a_network_or_what_it_sees() -> None:
         (torch.zeros(2, 3, 1024, dtype=torch.uint8), torch.ones(2, 3, dtype=torch.bool), r"\(N, T, 1152\)"),
         (torch.zeros(2, 3, 1152, dtype=torch.uint8), torch.ones(2, 4, dtype=torch.bool), r"\(2, 3\) of `torch.bool`"),
         (torch.zeros(2, 3, 1152, dtype=torch.uint8), torch.ones(2, 3), "torch.float32"),
+        (torch.zeros(2, 0, 1152, dtype=torch.uint8), torch.ones(2, 0, dtype=torch.bool), "`2` clips of `0` frames"),
+        (torch.zeros(0, 3, 1152, dtype=torch.uint8), torch.ones(0, 3, dtype=torch.bool), "`0` clips of `3` frames"),
     ],
 )
 def test_input_of_another_shape_or_type_is_refused(features: Tensor, mask: Tensor, words: str) -> None:

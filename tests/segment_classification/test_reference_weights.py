@@ -12,6 +12,7 @@ from podium.errors import UsageError
 from podium.solutions.segment_classification import network as networks
 from podium.solutions.segment_classification import reference_weights
 from podium.solutions.segment_classification.clips import DIMENSIONS
+from podium.solutions.segment_classification.frames import choose
 from podium.solutions.segment_classification.network import Network
 from podium.solutions.training.strict_yaml import parse, text_of
 
@@ -166,6 +167,14 @@ def test_the_published_settings_are_our_defaults_with_their_defects() -> None:
     """
     found = reference_weights.settings(parse(text, name="config.yaml").value)
     assert found == networks.NetworkSettings(reference=True)
+
+
+@pytest.mark.parametrize("most", [-1, 0])
+def test_without_a_longest_length_nothing_is_drawn(most: int) -> None:
+    found = reference_weights.settings({"video": {"model": {**DBOF, "max_len": most}}})
+    chosen = choose([300, 200], found.frames, seeds_V=None, reference=True)
+    assert chosen.indices_VT.shape == (2, 260)
+    assert chosen.mask_VT.sum(1).tolist() == [260, 170]
 
 
 def test_what_is_no_model_of_theirs_is_refused(tmp_path: Path) -> None:

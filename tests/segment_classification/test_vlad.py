@@ -95,6 +95,19 @@ def test_the_layer_equals_the_five_dimensional_form_and_so_do_its_gradients(
         assert _far(value, plain.state_dict()[name]) < 1e-10, name
 
 
+@pytest.mark.parametrize("groups", [1, 128, 256])
+def test_groups_as_small_or_as_large_as_can_be_are_those_of_the_five_dimensional_form(groups: int) -> None:
+    layer = NextVlad(AUDIO, clusters=3, groups=groups, dropout=0.0).double().train()
+    mask_NT = _ragged()
+    plain = PlainVlad(layer).train()
+    seen = clips(_features(mask_NT), mask_NT, dtype=torch.float64)
+    (out, slopes), (expected, expected_slopes) = _step(layer, seen), _step(plain, seen)
+    assert layer.dimensions == 3 * 256 // groups
+    assert _far(out, expected) < 1e-8
+    for name, slope in slopes.items():
+        assert _far(slope, expected_slopes[name]) < 1e-8, name
+
+
 def test_both_readings_of_the_assignments_differ() -> None:
     layer, mask_NT = _layer().eval(), _full()
     seen = clips(_features(mask_NT), mask_NT, dtype=torch.float64)

@@ -50,7 +50,7 @@ class Clips:
     def counts_N(self) -> Tensor:
         """(N,): how many frames of each clip a mean is over, at least 1, in the type of the rows."""
         if self.places_P is None:
-            return self.rows_PD.new_full((self.clips,), float(max(self.frames, 1)))
+            return self.rows_PD.new_full((self.clips,), float(self.frames))
         places = torch.bincount(self.places_P // self.frames, minlength=self.clips)
         return places.clamp(min=1).to(self.rows_PD.dtype)
 
@@ -65,7 +65,7 @@ def clips(features_NTD: Tensor, mask_NT: Tensor, *, dtype: torch.dtype, referenc
         reference: Padding counts as frames of zeros, and bytes are taken as the numbers 0 to 255.
 
     Raises:
-        UsageError: Shapes or types are others.
+        UsageError: Shapes or types are others, or there is no place for a frame.
     """
     if features_NTD.ndim != 3 or features_NTD.shape[2] != DIMENSIONS or features_NTD.dtype != torch.uint8:
         raise UsageError(
@@ -78,6 +78,8 @@ def clips(features_NTD: Tensor, mask_NT: Tensor, *, dtype: torch.dtype, referenc
             "`torch.bool` is needed"
         )
     count, frames = mask_NT.shape
+    if not count or not frames:
+        raise UsageError(f"there are `{count}` clips of `{frames}` frames; 1 or more of both are needed")
     rows = features_NTD.reshape(-1, DIMENSIONS)
     if reference:
         weight_NT = mask_NT.to(dtype)

@@ -30,6 +30,9 @@ SETTINGS_FILE = "network.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 SEGMENT_SECONDS = 5
 
+_MOST_AROUND = 3_600
+_SLACK = 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSettings:
@@ -44,9 +47,10 @@ class WindowSettings:
     after: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.before, self.after) < 0:
+        if min(self.before, self.after) < 0 or max(self.before, self.after) > _MOST_AROUND:
             raise UsageError(
-                f"a window has `{self.before}` frames before a segment and `{self.after}` after; 0 or more are allowed"
+                f"a window has `{self.before}` frames before a segment and `{self.after}` after; 0 to `{_MOST_AROUND}`"
+                " are allowed"
             )
 
     @property
@@ -245,6 +249,8 @@ def start(network: Network, *, base: Network | None = None, context: Network | N
 def save(network: Network, folder: Path) -> None:
     """Writes ``network.yaml`` and ``weights.safetensors``; equal networks give equal bytes.
 
+    The weights come last and have their name only when they are whole.
+
     Args:
         folder: Made where it is missing.
     """
@@ -254,7 +260,9 @@ def save(network: Network, folder: Path) -> None:
 
     recipe.write(network.settings, folder / SETTINGS_FILE)
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    save_file(state, folder / WEIGHTS_FILE)
+    part = folder / f"{WEIGHTS_FILE}.part"
+    save_file(state, part)
+    part.replace(folder / WEIGHTS_FILE)
 
 
 def load(folder: Path, *, device: str = "cpu") -> Network:
@@ -272,14 +280,29 @@ def load(folder: Path, *, device: str = "cpu") -> Network:
 
     if not (folder / SETTINGS_FILE).is_file() or not (folder / WEIGHTS_FILE).is_file():
         raise UsageError(f"`{folder}` holds no network; `{SETTINGS_FILE}` and `{WEIGHTS_FILE}` are needed")
-    network = Network(recipe.load(folder / SETTINGS_FILE, NetworkSettings))
-    weights.fill(network, weights.read_state(folder / WEIGHTS_FILE), network.settings.encoder.kind)
+    settings = recipe.load(folder / SETTINGS_FILE, NetworkSettings)
+    state = weights.read_state(folder / WEIGHTS_FILE)
+    _check_size(settings, state, folder)
+    network = Network(settings)
+    weights.fill(network, state, settings.encoder.kind)
     return network.to(device).eval()
 
 
 def parameters(network: Network, *, trainable: bool = False) -> int:
     """How many numbers a network learned or, with `trainable`, is to learn."""
     return sum(each.numel() for each in network.parameters() if each.requires_grad or not trainable)
+
+
+def _check_size(settings: NetworkSettings, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuses settings of a network that is larger than its weights, before the memory for it is taken."""
+    try:
+        with torch.device("meta"):
+            numbers = sum(each.numel() for each in Network(settings).state_dict().values())
+    except (RuntimeError, OverflowError) as error:
+        raise UsageError(f"`{folder / SETTINGS_FILE}` describes a network that is too large: {error}") from error
+    there = sum(each.numel() for each in state.values())
+    if numbers > _SLACK * there:
+        raise UsageError(f"`{folder / SETTINGS_FILE}` needs `{numbers}` weights; `{WEIGHTS_FILE}` has `{there}`")
 
 
 def _copy(source: nn.Module, target: nn.Module, part: str) -> None:

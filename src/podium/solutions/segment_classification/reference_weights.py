@@ -19,6 +19,7 @@ from podium.solutions.segment_classification.network import Network, NetworkSett
 from podium.solutions.training.strict_yaml import parse
 
 CONFIG, STATE = "config.yaml", "model.pth"
+_ALL = 1_000_000
 
 _GATE = {"bn1": "norm_in", "fc1": "squeeze", "bn2": "norm_narrow", "fc2": "excite"}
 _VLAD = {
@@ -138,7 +139,8 @@ def _head(mixtures: int, dropout: float, *, per_class: bool) -> HeadSettings:
 
 
 def _frames(most: int) -> FrameSettings:
-    return FrameSettings(threshold=most, drawn=most - 10)
+    # Nothing is drawn where they have 0 or less.
+    return FrameSettings(threshold=most, drawn=most - 10) if most > 0 else FrameSettings(threshold=_ALL, drawn=_ALL)
 
 
 def _window(part: Mapping[str, Any] | None) -> WindowSettings:
