@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -160,9 +161,43 @@ def test_the_page_shows_every_video_with_pictures(place: Path, tmp_path: Path) -
         assert words in page, words
 
 
+def test_a_model_of_another_projection_is_refused(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "features"
+    assert features(place, out) == 0
+    model = tmp_path / "model"
+    shutil.copytree(place / "first", model)
+    told = (out / "projection" / "projection.yaml").read_text()
+    arguments = ["label", str(place / "videos"), "--model", str(model), "--projection", str(out / "projection")]
+    (model / "model_assets" / "projection.yaml").write_text(told)
+    assert call([*arguments, "--out", str(tmp_path / "right")]) == 0
+    (model / "model_assets" / "projection.yaml").write_text(told + "\n# another\n")
+    assert call([*arguments, "--out", str(tmp_path / "wrong")]) == 2
+    assert "another projection" in capsys.readouterr().err
+
+
 def test_a_folder_without_a_model_is_wrong_use(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert labelled(place, tmp_path / "out", "videos") == 2
     assert "model.yaml" in capsys.readouterr().err
+
+
+def test_what_was_not_rated_is_predicted_and_ranked_from_the_folder_of_features(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text('video,start,class\nlong.mp4,5,goal\nlong.mp4,0,foul\nlong.mp4,0,"a, b"\n')
+    out = tmp_path / "features"
+    assert features(place, out, "--labels", str(tmp_path / "ratings.csv")) == 0
+    network = networks.build(NetworkSettings(classes=3, encoder=EncoderSettings(kind="mean-pool", features=8))).eval()
+    classes = Classes.read(out / "segment_vocabulary.csv")
+    Model(members=(Member(name="net", network=network),), classes=classes).save(tmp_path / "model")
+    every = ("--data", str(out), "--first", "0", "--last", "0")
+    assert call(["predict", str(tmp_path / "model"), *every, "--out", str(tmp_path / "out")]) == 0
+    assert call(["submit-file", str(tmp_path / "out"), *every, "-o", str(tmp_path / "sub.csv")]) == 0
+    assert (tmp_path / "sub.csv").read_bytes() == (tmp_path / "out" / "sub.csv").read_bytes()
+    table = pl.read_csv(out / "videos.csv")
+    unrated = table.filter(pl.col("part") == "segment/test")["id"].to_list()
+    assert len(unrated) == 1
+    ranked = pl.read_csv(tmp_path / "sub.csv")["Segments"].to_list()
+    assert all({each.split(":")[0] for each in line.split()} == set(unrated) for line in ranked)
 
 
 def label_of(start: int, index: int, probability: float) -> Label:

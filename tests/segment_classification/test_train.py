@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,6 +186,12 @@ def test_finished_trainings_are_not_repeated_and_not_overwritten(data: Path, tmp
         training.train(TINY, data=data, out=tmp_path)
     with pytest.raises(UsageError, match=r"begun with another recipe: `batch\.videos` was `4` and is `5`"):
         training.train(TINY, data=data, out=tmp_path, overrides={"batch.videos": "5"}, resume=True)
+    changed = tmp_path / "changed"
+    shutil.copytree(data, changed)
+    shard = next((changed / "segment" / "train").iterdir())
+    shard.write_bytes(shard.read_bytes() * 2)
+    with pytest.raises(UsageError, match=r"agnostic` was begun with other shards"):
+        training.train(TINY, data=changed, out=tmp_path, resume=True)
 
 
 @pytest.mark.train

@@ -15,7 +15,7 @@ pytest.importorskip("lightning.pytorch")
 
 from podium.errors import MachineError, UsageError  # noqa: E402 - after the check for torch
 from podium.solutions.training.averaging import Average  # noqa: E402
-from podium.solutions.training.callbacks import read_checkpoint  # noqa: E402
+from podium.solutions.training.callbacks import CheckpointFiles, read_checkpoint  # noqa: E402
 from podium.solutions.training.stopping import Stopped  # noqa: E402
 from podium.solutions.training.trainer import TrainerSettings  # noqa: E402
 
@@ -68,6 +68,28 @@ def test_a_training_that_was_killed_ends_with_the_same_bits(
     assert_same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
     assert (again.best_value, again.best_epoch, again.steps) == (fitted.best_value, fitted.best_epoch, fitted.steps)
     assert (tmp_path / "killed" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize("saves", range(2, 6))
+def test_a_kill_between_any_two_saves_can_be_gone_on_from(
+    saves: int, tmp_path: Path, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, fitted = toy(tmp_path / "whole", **BEST)
+    plain, done = CheckpointFiles.save_checkpoint, []
+
+    def dying(self: Any, checkpoint: Any, path: Any, **more: Any) -> None:
+        if len(done) == saves:
+            raise Killed
+        done.append(path)
+        plain(self, checkpoint, path, **more)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(CheckpointFiles, "save_checkpoint", dying)
+        toy(tmp_path / "killed", **BEST)
+    resumed, again = toy(tmp_path / "killed", resume=True, **BEST)
+    assert_same(module.state_dict(), resumed.state_dict())
+    assert_same(weights(tmp_path / "whole", "best"), weights(tmp_path / "killed", "best"))
+    assert (again.best_value, again.best_epoch) == (fitted.best_value, fitted.best_epoch)
 
 
 def test_resuming_would_show_if_it_were_not_exact(tmp_path: Path, toy: Any) -> None:

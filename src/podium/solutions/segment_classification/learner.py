@@ -58,6 +58,10 @@ class LearningSettings:
     def __post_init__(self) -> None:
         if not all(0 <= each < 1 for each in self.betas):
             raise UsageError(f"`betas` are {list(self.betas)}; at least 0 and less than 1 is allowed")
+        rates = {"rate": self.rate, "encoder_rate": self.encoder_rate, "context_rate": self.context_rate}
+        wrong = [name for name, value in rates.items() if value is not None and not value > 0]
+        if wrong:
+            raise UsageError(f"{', '.join(f'`{each}`' for each in wrong)} must be above 0")
         if min(self.epsilon, self.weight_decay, self.negative_weight) < 0:
             raise UsageError("`epsilon`, `weight_decay` and `negative_weight` must be at least 0")
 
@@ -167,16 +171,16 @@ class SegmentLearner(Learner):
     ) -> None:
         super().__init__(network, learning=learning, reference=reference)
         self._contexts_VF, self._held_out_VF = contexts_VF, held_out_VF
-        self._moving = network.context if learning.context_rate is not None else None
-        if self._moving is not None:
-            self._moving.requires_grad_(True)
+        self._learns_context = learning.context_rate is not None
+        if self._learns_context and network.context is not None:
+            network.context.requires_grad_(True)
         self.train()
 
     def train(self, mode: bool = True) -> SegmentLearner:
         """As of every module; a context that learns is in training mode, too."""
         super().train(mode)
-        if self._moving is not None:
-            self._moving.train(mode)
+        if self._learns_context and self.network.context is not None:
+            self.network.context.train(mode)
         return self
 
     def training_step(self, batch: SegmentBatch, batch_idx: int) -> Tensor:  # noqa: ARG002 - the hook's names
@@ -229,10 +233,11 @@ class SegmentLearner(Learner):
         if cached_VF is not None:
             rows = np.array(cached_VF[batch.number_V.cpu().numpy()])
             return torch.from_numpy(rows).to(batch.windows_RTD.device)
-        if self._moving is None:
+        moving = self.network.context if self._learns_context else None
+        if moving is None:
             return self.network.encode_context(batch.features_VTD, batch.frames_VT)
-        dtype, reference = next(self._moving.parameters()).dtype, self.network.settings.reference
-        return self._moving(clips(batch.features_VTD, batch.frames_VT, dtype=dtype, reference=reference))
+        dtype, reference = next(moving.parameters()).dtype, self.network.settings.reference
+        return moving(clips(batch.features_VTD, batch.frames_VT, dtype=dtype, reference=reference))
 
 
 def no_bias(name: str, parameter: nn.Parameter) -> bool:  # noqa: ARG001 - others go by the shape

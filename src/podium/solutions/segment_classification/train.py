@@ -29,6 +29,8 @@ from podium.types import Progress, silent
 
 NETWORK = "network"
 RECIPE = "recipe.yaml"
+SHARDS = "shards.json"
+PROJECTION = Path("projection") / "projection.yaml"
 ALONE = "network"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -40,11 +42,13 @@ class Sitting:
     Attributes:
         material: The shards.
         classes: Of the vocabulary.
+        data: Where they lie.
         out: The folder of all.
         resume: Go on with what is there.
         progress: Shows what is done.
     """
 
+    data: Path
     material: Material
     classes: Classes
     out: Path
@@ -83,6 +87,7 @@ def train(
         raise UsageError(f"`{out}` holds a training; go on with it (`--resume`) or name another folder")
     material = materials.find(data)
     sitting = Sitting(
+        data=data,
         material=material,
         classes=Classes.read(material.vocabulary),
         out=out,
@@ -109,10 +114,26 @@ def _train(training: Training, done: Mapping[str, Network], sitting: Sitting) ->
     folder = sitting.out / training.name
     if ranks.leads():
         recipe.keep(training.recipe, folder, resume=sitting.resume)
+        _keep_data(training, folder, sitting)
     kept = folder / NETWORK
     if sitting.resume and (kept / networks.WEIGHTS_FILE).is_file():
         return networks.load(kept)
     return _fit(training.recipe, done, folder, sitting)
+
+
+def _keep_data(training: Training, folder: Path, sitting: Sitting) -> None:
+    """Notes which shards a training reads, or, to go on, checks that they are those that it was begun with."""
+    found = sitting.material
+    rated = training.recipe.stage == "segment"
+    shards = found.segment_train if rated else found.video_train + found.video_valid
+    now = [[each.parent.name, each.name, each.stat().st_size] for each in shards]
+    kept = folder / SHARDS
+    if not (sitting.resume and kept.is_file()):
+        kept.write_text(json.dumps(now, indent=0) + "\n")
+    elif json.loads(kept.read_text()) != now:
+        raise UsageError(
+            f"`{folder}` was begun with other shards than those of `{sitting.data}`; begin in another folder"
+        )
 
 
 def _fit(settings: Recipe, done: Mapping[str, Network], folder: Path, sitting: Sitting) -> Network:
@@ -133,7 +154,10 @@ def _fit(settings: Recipe, done: Mapping[str, Network], folder: Path, sitting: S
     if ranks.leads():
         if isinstance(learner, SegmentLearner):
             write_held_out(learner, supplied, folder / HELD_OUT)
-        told = _facts(settings, done, supplied, fitted)
+        told = _facts(settings, done, supplied, fitted) | {
+            "parameters": networks.parameters(learner.network),
+            "parameters_trained": networks.parameters(learner.network, trainable=True),
+        }
         (folder / export.TRAINING).write_text(json.dumps(told, indent=1) + "\n")
         networks.save(learner.network, folder / NETWORK)
     return learner.network.cpu().eval()
@@ -219,6 +243,9 @@ def _write_model(planned: Plan, done: Mapping[str, Network], sitting: Sitting) -
     named = {name: name or ALONE for name in planned.members}
     members = tuple(Member(name=called, network=done[name]) for name, called in named.items())
     Model(members=members, classes=sitting.classes).save(assets)
+    if (sitting.data / PROJECTION).is_file():
+        # Of own footage: features of another projection would mean something else.
+        shutil.copyfile(sitting.data / PROJECTION, assets / PROJECTION.name)
     for name, called in named.items():
         for file in (RECIPE, export.TRAINING, HELD_OUT):
             if (sitting.out / name / file).is_file():

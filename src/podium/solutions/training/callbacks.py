@@ -226,10 +226,11 @@ class Checkpoints(Checkpoint):
         epochs = trainer.current_epoch + 1
         self._end_without_progress(trainer)
         stop = self._asked(trainer)
+        if better:
+            # First, so that the last state never tells of a best one that a kill kept from the disk.
+            trainer.save_checkpoint(self.best)
         if stop or trainer.should_stop or epochs % self._every_epochs == 0 or epochs == trainer.max_epochs:
             self._save(trainer)
-        if better:
-            trainer.save_checkpoint(self.best)
         if stop:
             raise StopNow
 
@@ -253,7 +254,8 @@ class Checkpoints(Checkpoint):
         if self._monitor not in trainer.callback_metrics:
             known = ", ".join(f"`{each}`" for each in sorted(trainer.callback_metrics)) or "nothing"
             raise UsageError(f"`monitor` is `{self._monitor}`, but the training logs {known}")
-        value = float(trainer.callback_metrics[self._monitor])
+        # One process decides for all, or they would wait for each other when they save.
+        value = float(trainer.strategy.broadcast(float(trainer.callback_metrics[self._monitor])))
         sign = 1 if self._higher_is_better else -1
         better = not math.isnan(value) and (self.best_value is None or sign * value > sign * self.best_value)
         self._without_best = 0 if better else self._without_best + 1

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from podium.errors import UsageError
-from podium.formats import tables
+from podium.formats import digests, tables
 from podium.solutions import devices
 from podium.solutions.segment_classification.classes import Classes
 from podium.solutions.segment_classification.footage.features import FeatureRequest, Footage, make
+from podium.solutions.segment_classification.footage.projection import DESCRIPTION
 from podium.solutions.segment_classification.footage.ratings import SEGMENT_SECONDS
 from podium.solutions.segment_classification.footage.records import Row
 from podium.solutions.segment_classification.inference import InferenceSettings, Windows, predict
@@ -115,7 +116,9 @@ def label(request: LabelRequest, *, progress: Progress = silent) -> Labelled:
             f"`top` is `{request.top}`, `threshold` `{request.threshold}`; 1 or more and 0 to 1 are allowed"
         )
     device = devices.chosen(request.device)
-    model = Model.load(_assets(request.model), device=device)
+    assets = _assets(request.model)
+    model = Model.load(assets, device=device)
+    _check_projection(assets, request.projection)
     footage = make(
         FeatureRequest(
             videos=request.videos,
@@ -167,6 +170,16 @@ def _assets(folder: Path) -> Path:
     """The folder of the model, also where that of its training is named."""
     inside = folder / ASSETS
     return inside if not (folder / MODEL_FILE).is_file() and inside.is_dir() else folder
+
+
+def _check_projection(assets: Path, projection: Path) -> None:
+    """A model of own footage holds the description of its projection, digests included; others cannot be checked."""
+    learned, named = assets / DESCRIPTION, projection / DESCRIPTION
+    if learned.is_file() and named.is_file() and digests.digest_file(learned) != digests.digest_file(named):
+        raise UsageError(
+            f"the model `{assets}` learned from features of another projection than `{projection}`; name the one that "
+            "lay beside its data"
+        )
 
 
 def _probabilities(
