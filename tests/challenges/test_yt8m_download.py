@@ -353,6 +353,31 @@ def test_ratings_beyond_a_video_s_end_go_in_and_are_told(seed: Path, tmp_path: P
     assert "`t0:90`" in problem.message
 
 
+@pytest.mark.parametrize("score", [np.nan, -1.0, 2.5])
+def test_ratings_that_say_neither_yes_nor_no_are_refused(seed: Path, tmp_path: Path, score: float) -> None:
+    payload = encode_frame_record(
+        video_id="odd0",
+        labels=(7,),
+        rgb_TC=np.zeros((60, 1024), np.uint8),
+        audio_TC=np.zeros((60, 128), np.uint8),
+        segment_start_times=[30],
+        segment_labels=[7],
+        segment_scores=[score],
+    )
+    shard(seed / "data" / "segment" / "train" / "validate9999.tfrecord", payload)
+    with pytest.raises(
+        ChallengeError, match=r"validate9999\.tfrecord: the video `odd0` has a rating of `(nan|-1.0|2.5)`"
+    ):
+        YT8M.import_data(seed, tmp_path / "data")
+
+
+def test_hidden_files_that_some_systems_leave_beside_copies_are_passed_over(seed: Path, tmp_path: Path) -> None:
+    (seed / "data" / "segment" / "train" / "._validate0000.tfrecord").write_bytes(b"Mac OS X")
+    data = YT8M.import_data(seed, tmp_path / "data")
+    assert not list(data.root.rglob("._*"))
+    assert YT8M.check_data(data) == ()
+
+
 def test_ratings_off_the_grid_and_videos_that_are_there_twice_are_refused_together(seed: Path, tmp_path: Path) -> None:
     shard(seed / "data/segment/test/test0000.tfrecord", record("t0", ratings=((31, 7, 1),)))
     shard(seed / "data/segment/test/test0001.tfrecord", record("t0", ratings=((30, 7, 1),)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from podium import cli
 from podium.challenges import challenge
 from podium.cli import call
 from podium.types import DataSet
@@ -188,3 +191,18 @@ def test_a_broken_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "report.json").write_text("{")
     assert call(["report", str(tmp_path), "--no-open"]) == 2
     assert str(tmp_path / "report.json") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 3), (errno.EACCES, 2), (errno.ENOTDIR, 2)])
+def test_a_disk_that_does_not_take_a_file_is_no_fault_of_podium(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "out/sub.csv")
+
+    monkeypatch.delenv("PODIUM_TRACEBACK", raising=False)
+    monkeypatch.setattr(cli.cli, "main", fail)
+    assert cli.call(["list"]) == code
+    told = capsys.readouterr().err
+    assert f"`out/sub.csv` cannot be written: {os.strerror(number)}" in told
+    assert "Podium itself failed" not in told

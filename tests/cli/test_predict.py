@@ -199,3 +199,60 @@ def test_wrong_use_is_told(data: Path, model: Path, tmp_path: Path, capsys: pyte
     write_classes(data / "inputs" / layout.VOCABULARY, np.array([1831, 3, 8]))
     assert "differ in `2`; only the model knows `7`" in fails(model, "--data", data)
     assert not list((tmp_path / "out").rglob("*.npy"))
+
+
+def test_taking_all_slots_away_is_told_and_leaves_nothing(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    asked = ["predict", str(model), "--data", str(data), "--out", str(out)]
+    assert call([*asked, "--first", "100"]) == 2
+    assert "no slot is left of `4` videos" in capsys.readouterr().err
+    assert call(asked) == 0
+
+
+def test_what_was_walked_over_before_anything_was_predicted_is_walked_over_again(
+    data: Path, model: Path, tmp_path: Path
+) -> None:
+    (data / "inputs" / layout.VIDEOS).unlink()
+    out = tmp_path / "out"
+    out.mkdir()
+    layout.write_videos(out / layout.VIDEOS, Videos(ids=np.array(["abcd"]), frames=np.array([61])))
+    assert call(["predict", str(model), "--data", str(data), "--out", str(out), "--resume"]) == 0
+    assert layout.read_videos(out / layout.VIDEOS).ids.tolist() == list(LENGTHS)
+
+
+def test_a_video_that_is_in_two_shards_is_named_and_nothing_is_written(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "inputs" / layout.VIDEOS).unlink()
+    folder = data / "inputs" / layout.SEGMENT_TEST
+    (folder / "test0002.tfrecord").write_bytes((folder / "test0000.tfrecord").read_bytes())
+    out = tmp_path / "out"
+    for more in ([], ["--skip-damaged"]):
+        assert call(["predict", str(model), "--data", str(data), "--out", str(out), *more]) == 3
+        assert "the shards hold the video `abcd` twice" in capsys.readouterr().err
+    assert list(out.iterdir()) == []
+
+
+def test_shards_without_a_video_are_told_of_and_nothing_is_written(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shards").mkdir()
+    write_shard(tmp_path / "shards" / "a.tfrecord", [])
+    out = tmp_path / "out"
+    asked = ["predict", str(model), "--shards", str(tmp_path / "shards"), "--out", str(out), "--skip-damaged"]
+    assert call(asked) == 3
+    assert "no shard holds a video that can be predicted" in capsys.readouterr().err
+    assert list(out.iterdir()) == []
+
+
+def test_damage_is_named_by_the_file_alone_where_shards_lie_in_no_folder_of_a_set(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shards(tmp_path / "shards")
+    path = tmp_path / "shards" / "test0000.tfrecord"
+    path.write_bytes(path.read_bytes()[:-9])
+    asked = ["predict", str(model), "--shards", str(tmp_path / "shards"), "--out", str(tmp_path / "out")]
+    assert call(asked) == 3
+    assert "error test0000.tfrecord byte 0" in capsys.readouterr().err

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from podium.challenges.yt8m_segments import layout
-from podium.challenges.yt8m_segments.builder import Eligibility, eligible_segments, write_submission
+from podium.challenges.yt8m_segments.builder import Eligibility, Segments, eligible_segments, write_submission
 from podium.challenges.yt8m_segments.vocabulary import Vocabulary, write_vocabulary
 from podium.cli import call
 from podium.formats import datasets
 from podium.formats.tfrecord import encode_frame_record, write_shard
+from podium.solutions.segment_classification.score_files import Origin, ScoreWriter, windows_digest
 
 CLASSES = np.array([7, 3, 1831])
 VIDEOS = layout.Videos(ids=np.array(["abcd", "e", "wxyz"]), frames=np.array([60, 41, 52]))
@@ -172,7 +173,7 @@ def _strange(folder: Path) -> None:
     [
         (_partial, "is not finished; `podium predict --resume`"),
         (_narrow, "has the shape `(3, 7)`; `3` classes by `8` segments"),
-        (_no_array, "cannot be read"),
+        (_no_array, "are no whole array of numbers"),
         (_none, "holds no predictions"),
         (_strange, "names class `5`, which is not in the vocabulary"),
     ],
@@ -201,3 +202,49 @@ def test_a_folder_that_is_no_data_is_refused(
     (tmp_path / "empty").mkdir()
     assert call(["submit-file", str(predicted), "--data", str(tmp_path / "empty")]) == 2
     assert "is no data of yt8m-segments" in capsys.readouterr().err
+
+
+def written(folder: Path, segments: Segments) -> Path:
+    """Predictions as a writer leaves them, with the file that says what they are of."""
+    (folder / "predictions").mkdir(parents=True)
+    origin = Origin(
+        model="m", data="d", settings="s", windows=windows_digest(segments.ids, segments.video, segments.start_seconds)
+    )
+    shape = (3, len(segments.video))
+    writer = ScoreWriter(
+        folder / "predictions", "net", shape=shape, dtype=np.dtype(np.float16), origin=origin, resume=False
+    )
+    writer.write(np.random.default_rng(1).random(shape).astype(np.float16))
+    writer.finish()
+    return folder
+
+
+def test_as_many_but_other_segments_than_were_predicted_are_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = written(tmp_path / "made", eligible_segments(VIDEOS))
+    asked = ["submit-file", str(made), "--data", str(data), "-o", str(tmp_path / "sub.csv")]
+    assert call([*asked, "--first", "5", "--last", "3"]) == 2
+    assert "net.npy` is of other segments, though of as many" in capsys.readouterr().err
+    assert not (tmp_path / "sub.csv").exists()
+    assert call(asked) == 0
+
+
+def test_the_videos_that_a_prediction_walked_over_are_those_that_are_ranked(data: Path, tmp_path: Path) -> None:
+    fewer = layout.Videos(ids=VIDEOS.ids[[0, 2]], frames=VIDEOS.frames[[0, 2]])
+    made = written(tmp_path / "made", eligible_segments(fewer))
+    layout.write_videos(made / layout.VIDEOS, fewer)
+    out = tmp_path / "sub.csv"
+    assert call(["submit-file", str(made), "--data", str(data), "-o", str(out)]) == 0
+    assert call(["validate", "yt8m-segments", str(out), "--data", str(data)]) == 0
+    assert b"e:" not in out.read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"Index,Name", b"\x93NUMPY\x01\x00"])
+def test_a_file_that_is_no_array_is_told_of_and_does_not_look_like_an_interruption(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "net.npy").write_bytes(content)
+    asked = ["submit-file", str(tmp_path / "net.npy"), "--data", str(data), "-o", str(tmp_path / "sub.csv")]
+    assert call(asked) == 2
+    assert "net.npy` are no whole array of numbers" in capsys.readouterr().err

@@ -166,6 +166,12 @@ def test_a_long_training_is_thinned_by_means(tmp_path: Path) -> None:
     assert set(found.losses[0].y) <= {0.4, 0.6}
 
 
+def test_a_loss_that_runs_away_is_thinned_all_the_same(tmp_path: Path) -> None:
+    rows = "".join(f"{step},1e308\n" for step in range(20_000))
+    found = training.learning(put(tmp_path, metrics="step,loss\n" + rows) / "metrics.csv")
+    np.testing.assert_allclose(found.losses[0].y, 1e308)
+
+
 def test_a_table_without_steps_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the column `step` is missing"):
         training.learning(put(tmp_path, metrics="epoch,loss\n0,1\n") / "metrics.csv")

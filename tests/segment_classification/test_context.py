@@ -173,7 +173,7 @@ def test_a_process_that_was_killed_is_gone_on_with(
     assert found.path.read_bytes() == whole.path.read_bytes()
 
 
-@pytest.mark.parametrize("harm", ["state", "file", "shape"])
+@pytest.mark.parametrize("harm", ["state", "file", "empty", "shape"])
 def test_contexts_that_are_damaged_are_made_anew(
     harm: str, videos: VideoSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +185,8 @@ def test_contexts_that_are_damaged_are_made_anew(
         path.with_suffix(".json").write_text("{}")
     elif harm == "file":
         path.write_bytes(good[:100])
+    elif harm == "empty":
+        path.write_bytes(b"")
     else:
         np.save(path, np.zeros((3, 8), np.float32))
     counted = Counted(monkeypatch)

@@ -10,7 +10,7 @@ import pytest
 
 from podium.errors import ChallengeError, UsageError
 from podium.solutions.segment_classification.classes import Classes
-from podium.solutions.segment_classification.material import find
+from podium.solutions.segment_classification.material import find, shards_in
 
 HEADER = "Index,KnowledgeGraphId,Name,PositiveSegmentCount,TotalSegmentCount\n"
 
@@ -58,7 +58,7 @@ def test_the_inputs_of_a_run_are_enough(tmp_path: Path) -> None:
 def test_hidden_files_beside_shards_are_none(tmp_path: Path) -> None:
     for name in ("a.tfrecord", "._a.tfrecord"):
         (tmp_path / name).touch()
-    assert material.shards_in(tmp_path) == (tmp_path / "a.tfrecord",)
+    assert shards_in(tmp_path) == (tmp_path / "a.tfrecord",)
 
 
 def test_a_folder_without_a_vocabulary_is_refused(tmp_path: Path) -> None:

@@ -122,3 +122,21 @@ def test_models_become_one_with_names_that_tell_where_each_network_is_from() -> 
         together({"first": single, "other": Model(members=(member("x"),), classes=other)})
     with pytest.raises(UsageError, match="no model"):
         together({})
+
+
+def test_settings_that_ask_for_more_than_the_weights_hold_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    Model(members=(member("a"),), classes=CLASSES).save(tmp_path)
+    path = next(tmp_path.rglob("network.yaml"))
+    lines = path.read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("  features: "))
+    path.write_text("\n".join([*lines[:at], "  features: 2000000000", *lines[at + 1 :]]) + "\n")
+    with pytest.raises(UsageError, match=r"network\.yaml` needs `\d+` weights; `weights\.safetensors` has `\d+`"):
+        Model.load(tmp_path)
+
+
+def test_a_description_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    Model(members=(member("a"),), classes=CLASSES).save(tmp_path)
+    with (tmp_path / "model.yaml").open("wb") as stream:
+        stream.truncate(8 << 30)
+    with pytest.raises(UsageError, match=r"model\.yaml` cannot be read: .* at most `256\.00 KiB` are allowed"):
+        Model.load(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -34,6 +35,8 @@ _COMMANDS = {
     "label": ("podium.cli.label", "Say what every five seconds of your own videos show."),
     "identify": ("podium.cli.identify", "Rank the individuals that photographs may show."),
 }
+
+_OF_THE_DISK = {errno.ENOSPC: 3, errno.EDQUOT: 3, errno.EROFS: 2, errno.EACCES: 2, errno.EPERM: 2, errno.ENOTDIR: 2}
 
 EXAMPLE = """\b
 Example:
@@ -112,6 +115,9 @@ def call(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("PODIUM_TRACEBACK"):
             raise
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            talk.error(f"{f'`{error.filename}`' if error.filename else 'a file'} cannot be written: {error.strerror}")
+            return _OF_THE_DISK[error.errno]
         talk.error(
             f"Podium itself failed: {type(error).__name__}: {error}",
             hint="set `PODIUM_TRACEBACK=1` to see where, and please report it",

@@ -77,6 +77,8 @@ def predict_command(
     out.mkdir(parents=True, exist_ok=True)
     videos = listed or _walked(files, out, skip_damaged=skip_damaged)
     segments = eligible_segments(videos, Eligibility(first=first, last=last))
+    if not len(segments.video):
+        raise UsageError(f"no slot is left of `{len(videos.ids)}` videos; take less away with `--first` and `--last`")
     talk.step(
         f"predicting {len(segments.video):,} segments of {len(videos.ids):,} videos with {len(model.members)}"
         f" network{'s' if len(model.members) > 1 else ''}"
@@ -123,7 +125,7 @@ def _test_shards(data: Path | None, shards: Path | None, model: Model) -> tuple[
             where = "only the data has" if first in wanted else "only the model knows"
             raise UsageError(f"the classes of model and data differ in `{len(wanted ^ known)}`; {where} `{first}`")
     if shards is not None:
-        files = tuple(sorted(shards.glob(material.PATTERN)))
+        files = material.shards_in(shards)
         place = shards
     else:
         files = () if found is None else found.segment_test
@@ -146,10 +148,10 @@ def _walked(shards: tuple[Path, ...], out: Path, *, skip_damaged: bool) -> Video
     """What the shards say, kept in `videos.csv`."""
     import numpy as np
 
-    from podium.challenges.yt8m_segments import census, layout
+    from podium.challenges.yt8m_segments import census, inspection, layout
 
     kept = out / layout.VIDEOS
-    if kept.is_file():
+    if kept.is_file() and any((out / PREDICTIONS).glob("*.json")):
         return layout.read_videos(kept)
     found = census.take(shards, root=shards[0].parent, what="looking at videos", progress=talk.progress)
     talk.problems(found.problems)
@@ -157,6 +159,11 @@ def _walked(shards: tuple[Path, ...], out: Path, *, skip_damaged: bool) -> Video
         raise ChallengeError("the shards are damaged; `--skip-damaged` leaves out what cannot be read")
     sound_V = np.array([layout.is_video_id(each) for each in found.ids], dtype=np.bool_) & (found.frames_V > 0)
     videos = layout.Videos(ids=found.videos.ids[sound_V], frames=found.frames_V[sound_V])
+    twice = sorted(inspection.repeated(videos.ids.tolist()))
+    if twice:
+        raise ChallengeError(f"the shards hold the video `{twice[0]}` twice; take one of the two out")
+    if not len(videos.ids):
+        raise ChallengeError("no shard holds a video that can be predicted")
     layout.write_videos(kept, videos)
     return layout.read_videos(kept)
 

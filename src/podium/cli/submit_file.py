@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from podium.challenges.yt8m_segments.builder import ScoreFile
+    from podium.challenges.yt8m_segments.builder import ScoreFile, Segments
     from podium.challenges.yt8m_segments.layout import Videos
 
 EXAMPLE = """\b
@@ -75,10 +75,10 @@ def submit_file_command(
         raise UsageError(f"`{output}` exists already; name another file, or overwrite it with `--force`")
     files = _files(predictions)
     scores = [ScoreFile(each) for each in files]
-    indices_C = _class_indices(classes or _classes_beside(predictions), data)
-    segments = eligible_segments(_videos(data), Eligibility(first=first, last=last))
+    indices_C = _class_indices(classes or _beside_predictions(predictions, CLASSES), data)
+    segments = eligible_segments(_videos(predictions, data), Eligibility(first=first, last=last))
     for each in scores:
-        _check_shape(each, len(indices_C), len(segments.video))
+        _check_fit(each, len(indices_C), segments)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_submission(output, scores, segments, indices_C, cap=cap, progress=talk.progress)
     if as_json:
@@ -109,14 +109,15 @@ def _files(places: tuple[Path, ...]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _classes_beside(places: tuple[Path, ...]) -> Path | None:
-    """The table of classes that a prediction left; all must tell the same."""
+def _beside_predictions(places: tuple[Path, ...], name: str) -> Path | None:
+    """The table of that name that predictions left; all must tell the same."""
     folders = [place if place.is_dir() else place.parent for place in places]
     folders += [folder.absolute().parent for folder in folders if folder.absolute().name == PREDICTIONS]
-    tables = [folder / CLASSES for folder in dict.fromkeys(folders) if (folder / CLASSES).is_file()]
+    tables = [folder / name for folder in dict.fromkeys(folders) if (folder / name).is_file()]
     differing = next((each for each in tables if each.read_bytes() != tables[0].read_bytes()), None)
     if differing is not None:
-        raise UsageError(f"`{tables[0]}` and `{differing}` name other classes, or in another order; predict anew")
+        what = "classes" if name == CLASSES else "videos"
+        raise UsageError(f"`{tables[0]}` and `{differing}` name other {what}, or in another order; predict anew")
     return tables[0] if tables else None
 
 
@@ -135,10 +136,16 @@ def _class_indices(table: Path | None, data: Path) -> NDArray[np.int64]:
     return indices_C
 
 
-def _videos(data: Path) -> Videos:
-    """What `videos.csv` says; without one, as in the folder of the 7th place's code, the shards are walked."""
+def _videos(predictions: tuple[Path, ...], data: Path) -> Videos:
+    """What the `videos.csv` of the predictions says, else that of the data.
+
+    Without any, as in the folder of the 7th place's code, the shards are walked.
+    """
     from podium.challenges.yt8m_segments import census, layout
 
+    walked = _beside_predictions(predictions, layout.VIDEOS)
+    if walked is not None:
+        return layout.read_videos(walked)
     folder = _beside(data, layout.VOCABULARY).parent
     if (folder / layout.VIDEOS).is_file():
         return layout.read_videos(folder / layout.VIDEOS)
@@ -161,11 +168,20 @@ def _beside(data: Path, name: str) -> Path:
     return found
 
 
-def _check_shape(scores: ScoreFile, classes: int, segments: int) -> None:
-    if scores.shape == (classes, segments):
-        return
-    wanted = f"`{classes}` classes by `{segments}` segments of `videos.csv`"
-    raise UsageError(
-        f"`{scores.path}` has the shape `{scores.shape}`; {wanted} are needed: is it of this data, and of the same "
-        "--first and --last?"
-    )
+def _check_fit(scores: ScoreFile, classes: int, segments: Segments) -> None:
+    """Refuses predictions of other segments; where only their number is known, by that."""
+    from podium.solutions.segment_classification.score_files import windows_digest, windows_of
+
+    count = len(segments.video)
+    if scores.shape != (classes, count):
+        wanted = f"`{classes}` classes by `{count}` segments of `videos.csv`"
+        raise UsageError(
+            f"`{scores.path}` has the shape `{scores.shape}`; {wanted} are needed: is it of this data, and of the same "
+            "--first and --last?"
+        )
+    found = windows_of(scores.path)
+    if found is not None and found != windows_digest(segments.ids, segments.video, segments.start_seconds):
+        raise UsageError(
+            f"`{scores.path}` is of other segments, though of as many: is it of this data, and of the same --first and "
+            "--last?"
+        )

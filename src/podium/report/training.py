@@ -249,7 +249,14 @@ def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     if run <= 1:
         return points
     parts = [points[at : at + run] for at in range(0, len(points), run)]
-    return [(part[-1][0], math.fsum(y for _, y in part) / len(part)) for part in parts]
+    return [(part[-1][0], _mean([y for _, y in part])) for part in parts]
+
+
+def _mean(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return math.fsum(value / len(values) for value in values)
 
 
 def _section(at: int, folder: Path, *, name: str) -> Section:

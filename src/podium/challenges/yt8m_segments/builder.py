@@ -89,8 +89,10 @@ class ScoreFile:
     def __init__(self, path: Path) -> None:
         try:
             mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise UsageError(f"the predictions `{path}` cannot be read: {error}") from error
+        except (ValueError, EOFError) as error:
+            raise UsageError(f"the predictions `{path}` are no whole array of numbers") from error
         if type(mapped) is not np.memmap or mapped.ndim != 2 or not mapped.flags.c_contiguous:
             raise UsageError(f"`{path}` is no array of shape (classes, segments), one class after the other")
         self.path = path

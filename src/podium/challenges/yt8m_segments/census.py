@@ -148,7 +148,7 @@ def records(path: Path, problems: list[Problem], *, root: Path) -> Iterator[Fram
     except PodiumError as error:
         problems.append(Problem(place=place(path, root), message=str(error)))
         return
-    before = place(path.parent, root)
+    before = place(path.parent, root) if path.parent != root else ""
     hint = _VIDEO_LEVEL if not sound and _is_video_level(path) else ""
     for each in faults.problems:
         told = replace(each, severity=Severity.ERROR, hint=hint or each.hint)
@@ -158,8 +158,8 @@ def records(path: Path, problems: list[Problem], *, root: Path) -> Iterator[Fram
 
 
 def shards_in(folder: Path) -> tuple[Path, ...]:
-    """The shards of a folder by name; none where there is no such folder."""
-    return tuple(sorted(folder.glob(PATTERN)))
+    """The shards of a folder by name, hidden files left out; none where there is no such folder."""
+    return tuple(sorted(path for path in folder.glob(PATTERN) if not path.name.startswith(".")))
 
 
 def place(path: Path, root: Path) -> str:
@@ -191,12 +191,22 @@ def off_grid(ratings: Ratings) -> NDArray[np.bool_]:
     return (ratings.start_seconds % SEGMENT_SECONDS != 0) | (ratings.start_seconds < 0)
 
 
+def score_problems(record: FrameRecord, where: str) -> Iterator[Problem]:
+    """Ratings that say neither yes nor no: what is no number would count as a no, and training leaves it out."""
+    scores_R = np.zeros(0) if record.segment_scores is None else record.segment_scores
+    wrong_R = ~((scores_R >= 0) & (scores_R <= 1))
+    if wrong_R.any():
+        message = f"the video {shown(record.video_id)} has a rating of `{scores_R[wrong_R][0]}`; `0` to `1` are allowed"
+        yield Problem(place=where, message=message, count=int(wrong_R.sum()))
+
+
 def _record_problems(record: FrameRecord, where: str) -> Iterator[Problem]:
     if not is_video_id(record.video_id):
         message = f"the id {shown(record.video_id)} cannot stand in a submission"
         yield Problem(place=where, message=f"{message}; printable ASCII without space, comma, colon or quote is needed")
     if not len(record.features_TC):
         yield Problem(place=where, message=f"the video {shown(record.video_id)} has no frames")
+    yield from score_problems(record, where)
 
 
 def _is_video_level(path: Path) -> bool:

@@ -187,6 +187,7 @@ def _training_faults(
     known = None if vocabulary is None else frozenset(vocabulary.indices.tolist())
     for path in census.shards_in(data.public / part):
         for record in census.records(path, problems, root=data.root):
+            problems += census.score_problems(record, census.place(path, data.root))
             seen.update(judged & {record.video_id})
             if record.segment_labels is not None and known is not None:
                 strange.update(str(each) for each in set(record.segment_labels.tolist()) - known)
@@ -204,11 +205,6 @@ def _copies(data: DataSet) -> Iterator[Problem]:
         if path.is_file() and path.stat().st_size in sizes and digests.digest_file(path) in known:
             place = path.relative_to(data.root).as_posix()
             yield Problem(place=place, message="this file is one of the answers; a run could read it")
-        elif path.is_file() and path.suffix == ".csv" and _header(path) >= {"video", "start", "class", "score"}:
+        elif path.is_file() and path.suffix == ".csv" and layout.header(path) >= {"video", "start", "class", "score"}:
             place = path.relative_to(data.root).as_posix()
             yield Problem(place=place, message=f"the table holds ratings; {_LEAK}")
-
-
-def _header(path: Path) -> set[str]:
-    with path.open("rb") as stream:
-        return set(stream.readline(1 << 16).decode("utf-8-sig", "replace").strip().split(","))

@@ -14,6 +14,7 @@ Legend: V videos, R ratings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ SEGMENT_TRAIN = "segment/train"
 SEGMENT_TEST = "segment/test"
 VIDEO_TRAIN = "video/train"
 VIDEO_VALID = "video/valid"
+PART = "part"
 
 SEGMENT_SECONDS = 5
 MAX_ID_CHARACTERS = 64
@@ -81,16 +83,20 @@ def read_videos(path: Path) -> Videos:
     """The videos of a test set.
 
     Args:
-        path: A csv with the columns `id` and `frames`.
+        path: A csv with the columns `id` and `frames`. Of one with a column `part`, which `podium features` writes,
+            only the rows of `segment/test` count.
 
     Raises:
         ChallengeError: The file is missing or broken, an id is there twice or could not stand in a submission.
     """
-    columns = (
+    columns = [
         tables.Column(name="id", max_characters=MAX_ID_CHARACTERS),
         tables.Column(name="frames", kind="int", minimum=1, maximum=10_000_000),
-    )
-    frame = _trusted(path, columns)
+    ]
+    if path.is_file() and PART in header(path):
+        frame = _trusted(path, (*columns, tables.Column(name=PART))).filter(pl.col(PART) == SEGMENT_TEST)
+    else:
+        frame = _trusted(path, columns)
     if not len(frame):
         raise ChallengeError(f"`{path}` names no video")
     if frame["id"].n_unique() != len(frame):
@@ -146,6 +152,13 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
     tables.write(path, columns)
 
 
+def header(path: Path) -> frozenset[str]:
+    """The names in the first line of a table."""
+    with path.open("rb") as stream:
+        line = stream.readline(1 << 16).decode("utf-8-sig", "replace").strip()
+    return frozenset(name.strip('"') for name in line.split(","))
+
+
 def judged_videos(data: DataSet) -> Videos:
     """The videos of the test set of a data set.
 
@@ -165,7 +178,7 @@ def is_video_id(text: str) -> bool:
     return fits and not _FORBIDDEN.intersection(text)
 
 
-def _trusted(path: Path, columns: tuple[tables.Column, ...]) -> pl.DataFrame:
+def _trusted(path: Path, columns: Sequence[tables.Column]) -> pl.DataFrame:
     reading = tables.read(path, columns, max_bytes=_MAX_BYTES, max_rows=_MAX_ROWS, extra="ignore", may_be_empty=True)
     if reading.frame is None:
         first = "; ".join(str(each) for each in reading.problems[:3])

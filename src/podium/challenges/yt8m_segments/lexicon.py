@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from podium.challenges.yt8m_segments.layout import Ratings
+from podium.challenges.yt8m_segments.layout import Ratings, header
 from podium.challenges.yt8m_segments.vocabulary import Vocabulary, read_vocabulary
 from podium.errors import ChallengeError
 from podium.formats import tables
@@ -49,7 +49,7 @@ def read(folder: Path, ratings: Ratings) -> Vocabulary:
             are those of the segments.
     """
     whole = folder / SEGMENTS
-    if whole.is_file() and _header(whole) >= _COUNTS:
+    if whole.is_file() and header(whole) >= _COUNTS:
         return read_vocabulary(whole)
     path = whole if whole.is_file() else folder / OFFICIAL
     chosen = read_indices(folder / LABEL_IDS) if (folder / LABEL_IDS).is_file() else None
@@ -65,11 +65,6 @@ def read(folder: Path, ratings: Ratings) -> Vocabulary:
     else:
         found = _chosen(_named(path), chosen, path, folder / LABEL_IDS)
     return _counted(found, ratings)
-
-
-def _header(path: Path) -> set[str]:
-    with path.open("rb") as stream:
-        return set(stream.readline(1 << 16).decode("utf-8-sig", "replace").strip().split(","))
 
 
 def read_indices(path: Path) -> NDArray[np.int64]:

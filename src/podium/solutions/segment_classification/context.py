@@ -153,7 +153,7 @@ def _read(place: Path, path: Path, begun: _State) -> _State:
     try:
         state = msgspec.json.decode(place.read_bytes(), type=_State)
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError, EOFError, msgspec.MsgspecError):
         return begun
     same = msgspec.structs.replace(state, done=0) == begun and shape == (begun.videos, begun.features)
     return state if same and 0 <= state.done <= state.videos else begun

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from podium.errors import UsageError
-from podium.formats.files import replacing
+from podium.errors import SubmissionError, UsageError
+from podium.formats.files import open_regular, replacing
 from podium.solutions import devices
 from podium.solutions.segment_classification import network as networks
 from podium.solutions.segment_classification.classes import Classes
@@ -146,9 +146,10 @@ def _member_names(path: Path) -> list[str]:
     if not path.is_file():
         raise UsageError(f"`{path.parent}` holds no model: `{path.name}` is missing")
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"`{path}` is no text: {error}") from error
+        with open_regular(path.resolve(), max_bytes=strict_yaml.MAX_BYTES) as stream:
+            text = stream.read().decode("utf-8")
+    except (SubmissionError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{path}` cannot be read: {error}") from error
     found = strict_yaml.parse(text, name=str(path)).value
     names = found.get("members") if isinstance(found, dict) and len(found) == 1 else None
     if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):

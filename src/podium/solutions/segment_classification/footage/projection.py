@@ -199,7 +199,7 @@ class Projection:
             "sound": _told(self.sound),
             "digests": {name: digests.digest_file(folder / name) for name in names},
         }
-        (folder / DESCRIPTION).write_text(strict_yaml.text_of(told))
+        (folder / DESCRIPTION).write_text(strict_yaml.text_of(told), encoding="utf-8")
 
     def _tensors(self) -> list[tuple[str, str, NDArray[np.float64]]]:
         return [
@@ -217,8 +217,7 @@ def load(folder: Path, *, device: str = "cpu") -> Projection:
     """
     if not (folder / DESCRIPTION).is_file():
         raise UsageError(f"`{folder}` holds no `{DESCRIPTION}`; `podium features` writes a projection's folder")
-    with (folder / DESCRIPTION).open() as stream:
-        told: Any = strict_yaml.parse(stream.read(strict_yaml.MAX_BYTES + 1), name=str(folder / DESCRIPTION)).value
+    told: Any = strict_yaml.parse(_text(folder / DESCRIPTION), name=str(folder / DESCRIPTION)).value
     try:
         _check_digests(folder, told["digests"])
         tensors = load_file(folder / TENSORS)
@@ -232,6 +231,14 @@ def load(folder: Path, *, device: str = "cpu") -> Projection:
         raise UsageError(f"`{folder}` holds a projection of another kind; this Podium reads schema `{_SCHEMA}`")
     extractor = frame_features.load_saved(folder, side_pixels=side_pixels, device=device)
     return Projection(extractor=extractor, frames=frames, sound=sound)
+
+
+def _text(path: Path) -> str:
+    try:
+        with open_regular(path.resolve(), max_bytes=strict_yaml.MAX_BYTES) as stream:
+            return stream.read().decode("utf-8")
+    except (SubmissionError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{path}` cannot be read: {error}") from error
 
 
 def _told(axes: Axes) -> dict[str, int]:
