@@ -130,7 +130,7 @@ SIZES = {
         splits=_splits((16, 8), (12, 3), (16, 4), (6, 2)),
         longest_seconds=170,
     ),
-    "small": Plan(classes=40, themes=8, splits=_splits((450, 24), (500, 8), (1_200, 24), (200, 4))),
+    "small": Plan(classes=40, themes=8, splits=_splits((450, 24), (1_000, 16), (1_200, 24), (200, 4))),
     "base": Plan(classes=1_000, themes=200, splits=_splits((4_700, 96), (4_500, 48), (22_000, 240), (2_500, 24))),
     "full": Plan(
         classes=1_000,

@@ -6,6 +6,11 @@ encoders > nextvlad · dbof · mean_pool  frames to one vector; vlad is the pool
 mixture                                 one vector to logits
 network                                 whole networks: of videos, of segments, of segments with their video around them
 reference_weights                       models of the published code as such networks
+material > videos > dataset             shards as videos (contents: of each shard, looked up once), videos as batches
+losses · tally · folds · context        what is learned, how it is judged, what is held out, contexts encoded once
+plan > supply > learner > train         a recipe as trainings; one training's batches; its steps; all of them to a model
+model > inference > totals              an ensemble as a folder; its predictions on disk (blocks, score_files); their sum
+footage                                 people's own videos as shards, and their labels
 ```
 
 Loads nothing until asked; networks need the extra ``torch``, training needs ``train``.
