@@ -8,8 +8,8 @@ network                                 whole networks: of videos, of segments, 
 reference_weights                       models of the published code as such networks
 material > videos > dataset             shards as videos (contents: of each shard, looked up once), videos as batches
 losses · tally · folds · context        what is learned, how it is judged, what is held out, contexts encoded once
-plan > supply > learner > train         a recipe as trainings; one training's batches; its steps; all of them to a model
-model > inference > totals              an ensemble as a folder; its predictions on disk (blocks, score_files); their sum
+plan > supply > learner > train         a recipe as trainings; one training's batches; its steps; all to a model
+model > inference > totals              an ensemble as a folder, its predictions (blocks, score_files), their sum
 footage                                 people's own videos as shards, and their labels
 ```
 
