@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from podium.challenges.vsc import data as vsc_data
 from podium.formats import digests, tables
 from podium.types import DataSet
+
+# Tests run side by side; threads of torch that wait for each other would take most of the time. Before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How long an example takes says how busy the machine is, nothing about the code.
 hypothesis.settings.register_profile("podium", deadline=None)
