@@ -57,8 +57,9 @@ def main() -> None:
     parser.add_argument("--recipe", default=RECIPE)
     asked = parser.parse_args()
     planned = plan(find(asked.recipe), {})
-    agnostic = [name for name in planned.members if not planned.by_name[name].recipe.aware]
-    aware = [name for name in planned.members if planned.by_name[name].recipe.aware]
+    segment = [each.name for each in planned.trainings if each.recipe.stage == "segment"]
+    agnostic = [name for name in segment if not planned.by_name[name].recipe.aware]
+    aware = [name for name in segment if planned.by_name[name].recipe.aware]
     pairs = paired(planned, agnostic, aware)
     files = trained(asked, planned, agnostic)
     rows: dict[str, Sequence[str]] = {name: [name] for name in files}
@@ -68,7 +69,7 @@ def main() -> None:
         "agnostic": agnostic,
         "aware": aware,
         "aware, same segment encoder": [with_context for _, with_context in pairs],
-        "whole": [*planned.members],
+        "all": segment,
     }
     rows |= {f"ensemble: {name} ({len(members)})": members for name, members in ensembles.items()}
     ensemble = {name: f"ensemble: {name} ({len(members)})" for name, members in ensembles.items()}
@@ -90,7 +91,7 @@ def main() -> None:
     difference([each for _, each in pairs], [each for each, _ in pairs], found, "mean of singles: ")
     if len({each for each, _ in pairs}) == len(agnostic):
         difference(ensemble["aware, same segment encoder"], ensemble["agnostic"], found)
-    for name in ("agnostic", "aware", "whole"):
+    for name in ("agnostic", "aware", "all"):
         best = max(ensembles[name], key=lambda member: found[member].value)
         difference(ensemble[name], best, found)
 
@@ -110,10 +111,13 @@ def trained(asked: argparse.Namespace, planned: Plan, agnostic: Sequence[str]) -
     """The predictions of every network, by its name in the table."""
     base = next(each for each in planned.trainings if each.name in planned.by_name[agnostic[0]].needs)
     encoder = json.dumps(asdict(base.recipe.network.encoder))
-    alone = {"only": f"[{', '.join(agnostic)}]", "start.base": "null", "network.encoder": encoder}
+    names = f"[{', '.join(agnostic)}]"
+    alone = {"only": names, "members": names, "start.base": "null", "network.encoder": encoder}
     alone["steps"] = str(LONGER * planned.by_name[agnostic[0]].recipe.steps)
     files: dict[str, Path] = {}
-    for folder, before, overrides in (("sequence", "", {}), ("plain", f"{PLAIN}: ", alone)):
+    every = [each.name for each in planned.trainings if each.recipe.stage == "segment"]
+    together = {"members": f"[{', '.join(every)}]"}
+    for folder, before, overrides in (("sequence", "", together), ("plain", f"{PLAIN}: ", alone)):
         out = asked.out / folder
         begun = time.perf_counter()
         train(find(asked.recipe), data=asked.data, out=out, overrides=overrides, resume=out.exists())
@@ -135,7 +139,7 @@ def predicted(out: Path, folder: Path) -> dict[str, Path]:
 
 def judged(name: str, files: Sequence[Path], segments: Segments, data: DataSet, asked: argparse.Namespace) -> Judged:
     """The score of a submission of some networks, by the challenge's own reader and metric."""
-    folder = asked.out / "submissions" / name.replace(" ", "-").replace(":", "").replace(",", "")
+    folder = asked.out / "submissions" / name.replace(" ", "-").replace(":", "").replace(",", "").replace("'", "")
     folder.mkdir(parents=True, exist_ok=True)
     classes = Model.load(asked.out / "sequence" / ASSETS).classes
     write_submission(folder / SUBMISSION, [ScoreFile(each) for each in files], segments, classes.indices_C)

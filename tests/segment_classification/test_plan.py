@@ -62,6 +62,8 @@ def test_what_the_command_line_says_counts_before_the_file(tmp_path: Path) -> No
 
 def test_what_no_member_needs_is_not_trained(tmp_path: Path) -> None:
     assert [each.name for each in planned(tmp_path, overrides={"members": "[first]"}).trainings] == ["base", "first"]
+    more = planned(tmp_path, overrides={"members": "[first]", "also": "[other]"})
+    assert ([each.name for each in more.trainings], more.members) == (["base", "other", "first"], ("first",))
     few = planned(tmp_path, overrides={"only": "[first]"})
     assert ([each.name for each in few.trainings], few.members) == (["base", "first"], ("first",))
     bases = planned(tmp_path, overrides={"only": "[base, other]"})
@@ -80,6 +82,7 @@ def test_a_recipe_without_trainings_is_one(tmp_path: Path) -> None:
     [
         ({"members": "[frist]"}, "no training `frist`; did you mean `first`"),
         ({"only": "[third]"}, "no training `third`"),
+        ({"also": "[third]"}, "no training `third`"),
         ({"members": "[first, first]"}, "names `first` twice"),
         ({"trainings.1.name": "base"}, "names `base` twice"),
         ({"trainings.0.name": "a/b"}, "cannot be called `a/b`"),

@@ -72,7 +72,7 @@ def _train(recipe: str, data: Path, out: Path, overrides: dict[str, str], *, res
     model = _fit(told.solution, path, data=data, out=out, overrides=overrides, resume=resume)
     if not first:
         return
-    talk.say(f"model: `{model}`")
+    talk.say(f"model: `{model}`; `podium report {out}` shows how the training went")
     made = {"recipe": recipe, "out": str(out), "model": str(model), "submission": None}
     if template is not None:
         made["submission"] = str(_submit(template, told.challenge or "", data=data, out=out, model=model))

@@ -22,7 +22,7 @@ from podium.solutions.training import recipe
 from podium.solutions.training.trainer import TrainerSettings
 
 TRAINING = "training:"
-_WITHOUT_PARTS = {"trainings": "[]", "members": "[]", "only": "[]"}
+_WITHOUT_PARTS = {"trainings": "[]", "members": "[]", "also": "[]", "only": "[]"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TAKEN = ("model_assets", "submission", "checkpoints", "network", "tensorboard", "index")
 
@@ -152,6 +152,7 @@ class Recipe(recipe.Head):
         trainings: One after the other; none is one.
         members: Trainings whose networks make the model; none is every one of segments. What no member needs is not
             trained.
+        also: Trainings that are done as well, though they are no members: to be compared.
         only: Train only these and what they need.
     """
 
@@ -167,6 +168,7 @@ class Recipe(recipe.Head):
     reference: bool = False
     trainings: tuple[TrainingRecipe, ...] = ()
     members: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -248,13 +250,14 @@ def plan(path: Path, overrides: Mapping[str, str]) -> Plan:
     """
     whole = recipe.load(path, Recipe, overrides=overrides)
     if not whole.trainings:
-        if whole.members or whole.only:
-            raise UsageError(f"`{path}` has no `trainings` for its `members` or `only`")
+        if whole.members or whole.also or whole.only:
+            raise UsageError(f"`{path}` has no `trainings` for its `members`, `also` or `only`")
         return Plan(whole=whole, trainings=(Training(name="", recipe=whole),), members=("",))
     _check_names(path, whole)
-    built = _needed(path, whole, overrides, whole.only or whole.members or [each.name for each in whole.trainings])
+    named = (*whole.members, *whole.also) if whole.members else [each.name for each in whole.trainings]
+    built = _needed(path, whole, overrides, whole.only or named)
     members = whole.members or tuple(each.name for each in built if each.recipe.stage == "segment")
-    wanted = _with_needs(built, whole.only or members or [built[-1].name])
+    wanted = _with_needs(built, whole.only or (*members, *whole.also) or [built[-1].name])
     kept = tuple(each for each in built if each.name in wanted)
     made = tuple(name for name in members if name in wanted) or (kept[-1].name,)
     return Plan(whole=whole, trainings=kept, members=made)
@@ -297,7 +300,7 @@ def _check_names(path: Path, whole: Recipe) -> None:
     twice |= {name for name in whole.members if whole.members.count(name) > 1}
     if twice:
         raise UsageError(f"`{path}` names {', '.join(f'`{each}`' for each in sorted(twice))} twice")
-    for name in (*whole.members, *whole.only):
+    for name in (*whole.members, *whole.also, *whole.only):
         if name not in known:
             raise UsageError(f"`{path}` has no training `{name}`; {nearest(name, known)}")
 
