@@ -1,4 +1,4 @@
-"""`podium data`: make, import, check or cut a data set."""
+"""`podium data`: make, import, check, cut, split or rehearse a data set."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import click
 from podium.challenges import challenge as find_challenge
 from podium.cli import talk
 from podium.cli.options import challenge_argument, json_option, path_argument, print_json, seed_option
+from podium.errors import UsageError
 from podium.types import DataRequest, DataSet, Severity
+
+_NOTES = "notes.txt"
 
 
 @click.group("data", epilog="\b\nExample:\n  podium data make vsc-descriptor data/vsc --media my_videos --size base")
 def data_command() -> None:
-    """Make, import, check or cut a data set."""
+    """Make, import, check, cut, split or rehearse a data set."""
 
 
 @data_command.command("make", epilog="\b\nExample:\n  podium data make vsc-descriptor data/vsc --media my_videos")
@@ -61,6 +64,9 @@ def make(
 def bring(challenge_id: str, download: Path, into: Path) -> None:
     """The official download, checked, in Podium's layout."""
     made = find_challenge(challenge_id).import_data(download, into, progress=talk.progress)
+    notes = made.root / _NOTES
+    for line in notes.read_text(encoding="utf-8").splitlines() if notes.is_file() else ():
+        talk.say(f"  {line}")
     talk.say(f"data set: `{made.root}`")
 
 
@@ -90,4 +96,33 @@ def check(challenge_id: str, data: Path, as_json: bool) -> int:
 def subset(challenge_id: str, data: Path, into: Path, proportion: float, seed: int) -> None:
     """The same data set with fewer queries for the code, drawn the official way where there is one."""
     made = find_challenge(challenge_id).subset_data(DataSet(data), into, proportion=proportion, seed=seed)
+    talk.say(f"data set: `{made.root}`")
+
+
+@data_command.command("split", epilog="\b\nExample:\n  podium data split davis data/davis data/davis-2 --seed 7")
+@challenge_argument
+@path_argument("data", "DIR")
+@path_argument("into", "OUT", exists=False)
+@click.option("--share", default=0.8, show_default=True, help="Of the clips that go to training; the rest is held out.")
+@click.option("--seed", default=42, show_default=True, help="Of the draw.")
+def split(challenge_id: str, data: Path, into: Path, share: float, seed: int) -> None:
+    """The same data set with other clips held out of what there is to learn from; clips stay whole."""
+    split_data = find_challenge(challenge_id).split_data
+    if split_data is None:
+        raise UsageError(f"the data of `{challenge_id}` cannot be split: it comes with what is to be held out")
+    made = split_data(DataSet(data), into, share=share, seed=seed)
+    talk.say(f"data set: `{made.root}`")
+
+
+@data_command.command("rehearse", epilog="\b\nExample:\n  podium data rehearse davis data/davis data/davis-rehearsal")
+@challenge_argument
+@path_argument("data", "DIR")
+@path_argument("into", "OUT", exists=False)
+@seed_option
+def rehearse(challenge_id: str, data: Path, into: Path, seed: int) -> None:
+    """A twin of the test set to dry-run with: the same names and sizes, random content. A score on it means nothing."""
+    rehearse_data = find_challenge(challenge_id).rehearse_data
+    if rehearse_data is None:
+        raise UsageError(f"`{challenge_id}` has no rehearsal; to dry-run, cut the data down: `podium data subset`")
+    made = rehearse_data(DataSet(data), into, seed=seed, progress=talk.progress)
     talk.say(f"data set: `{made.root}`")

@@ -39,10 +39,11 @@ def demo_command(challenge_id: str, out: Path, media: Path | None, size: str, op
     talk.step(f"making a labelled data set for `{found.id}`")
     request = DataRequest(into=out / "data", media=media, size=size, seed=seed, workers=os.cpu_count() or 1)
     data = found.make_data(request, progress=talk.progress)
-    reports = [_submit(found, each, data, out, seed=seed) for each in found.templates if _possible(each)]
+    shown = [each for each in found.templates if each.in_demo and _possible(each)]
+    reports = [_submit(found, each, data, out, seed=seed) for each in shown]
     talk.step("ranking")
     showing.show(showing.ranked(reports))
-    best = out / "runs" / found.templates[len(reports) - 1].name / "report.html"
+    best = out / "runs" / shown[-1].name / "report.html"
     click.echo(f"report: {best}")
     if opens:
         webbrowser.open(best.resolve().as_uri())

@@ -13,13 +13,17 @@ from podium.types.challenge import (
     Challenge,
     DataRequest,
     ImportData,
+    Inspection,
+    InspectSubmission,
     MakeData,
     Phase,
     PrepareSubmission,
     Reading,
     ReadPredictions,
+    RehearseData,
     ScorePredictions,
     ScoreSettings,
+    SplitData,
     SubsetData,
     Template,
 )
@@ -30,6 +34,7 @@ from podium.types.progress import Progress, silent
 from podium.types.report import Digests, Machine, Report, Verdict
 from podium.types.run import Control, Enforcement, Failure, Limits, Mount, OutputFile, Run, Stage, Usage
 from podium.types.score import Clip, Curve, Exhibit, ExhibitKind, Interval, ItemScore, Measure, Metric, Score
+from podium.types.sequence import MaskedFrame, MaskedSequence, MaskPair, ShowSequences
 from podium.types.timeline import Lane, Mark, Span, Timeline
 
 __all__ = [
@@ -51,6 +56,8 @@ __all__ = [
     "Gallery",
     "Grid",
     "ImportData",
+    "InspectSubmission",
+    "Inspection",
     "Interval",
     "ItemScore",
     "Lane",
@@ -60,6 +67,9 @@ __all__ = [
     "MakeGalleries",
     "MakeVariants",
     "Mark",
+    "MaskPair",
+    "MaskedFrame",
+    "MaskedSequence",
     "Measure",
     "Metric",
     "Mount",
@@ -72,13 +82,16 @@ __all__ = [
     "ReadAnswers",
     "ReadPredictions",
     "Reading",
+    "RehearseData",
     "Report",
     "Run",
     "Score",
     "ScorePredictions",
     "ScoreSettings",
     "Severity",
+    "ShowSequences",
     "Span",
+    "SplitData",
     "Stage",
     "SubsetData",
     "Template",

@@ -14,8 +14,9 @@ from podium.types.data import DataSet
 from podium.types.gallery import ExplainPairs, MakeGalleries
 from podium.types.problem import Problem, Severity
 from podium.types.progress import Progress, silent
-from podium.types.run import Limits
-from podium.types.score import Metric, Score
+from podium.types.run import Limits, Run
+from podium.types.score import Measure, Metric, Score
+from podium.types.sequence import ShowSequences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,50 @@ class SubsetData(Protocol):
         ...
 
 
+class SplitData(Protocol):
+    """Holds part of what there is to learn from out, by whole units that belong together (clips, animals)."""
+
+    def __call__(self, data: DataSet, into: Path, *, share: float, seed: int) -> DataSet:
+        """Returns a data set whose `public` part names `share` of the units for training and the rest as held out."""
+        ...
+
+
+class RehearseData(Protocol):
+    """Makes a twin of a test set to dry-run with: the same names and sizes, and nothing of its content."""
+
+    def __call__(self, data: DataSet, into: Path, *, seed: int, progress: Progress = silent) -> DataSet:
+        """Returns the twin."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What a look at a submission's own files shows, beside what it predicts.
+
+    Attributes:
+        measures: Added to those of the score.
+        problems: An error makes the submission invalid.
+    """
+
+    measures: tuple[Measure, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class InspectSubmission(Protocol):
+    """Looks at the files of a submission, never running them."""
+
+    def __call__(self, submission: Path, predictions: Any, data: DataSet, *, run: Run | None) -> Inspection:
+        """Says what it found.
+
+        Args:
+            submission: The folder as it was packed.
+            predictions: As read; None where they are not valid.
+            data: What it ran on.
+            run: How it ran.
+        """
+        ...
+
+
 class ReadPredictions(Protocol):
     """Reads predictions with bounds; finds every problem and raises none of them."""
 
@@ -136,12 +181,18 @@ class PrepareSubmission(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A submission folder to start from: ``starter`` is the smallest valid one, ``baseline`` our solution."""
+    """A submission folder to start from: ``starter`` is the smallest valid one, ``baseline`` our solution.
+
+    Attributes:
+        prepare: Fills in what the folder cannot ship; None where it is whole.
+        in_demo: ``podium demo`` runs it.
+    """
 
     name: str
     summary: str
     folder: Path
     prepare: PrepareSubmission | None = None
+    in_demo: bool = True
 
 
 class ScorePredictions(Protocol):
@@ -176,6 +227,11 @@ class Challenge:
         auditing: How its independence rule is checked; None where there is none.
         galleries: Shows predictions query by query; None where nothing is ranked.
         explain: Says where pairs of images agree; None where no model is known.
+        split_data: Holds some of the public part out; None where the official data is split already.
+        rehearse_data: Makes a twin to dry-run with; None where there is no need.
+        inspect: Looks at the submission's own files (the parameters of its model); None where no rule is about them.
+        columns: Measures that a ranking shows beside the score, by name.
+        sequences: Shows masks frame by frame; None where nothing is segmented.
     """
 
     id: str
@@ -207,6 +263,11 @@ class Challenge:
     auditing: Auditing | None = None
     galleries: MakeGalleries | None = None
     explain: ExplainPairs | None = None
+    split_data: SplitData | None = None
+    rehearse_data: RehearseData | None = None
+    inspect: InspectSubmission | None = None
+    columns: tuple[str, ...] = ()
+    sequences: ShowSequences | None = None
 
     @property
     def metric(self) -> Metric:

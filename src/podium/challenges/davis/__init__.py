@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from podium.types import Challenge
+from podium.challenges.davis.definition import DAVIS
 
-CHALLENGES: tuple[Challenge, ...] = ()
+CHALLENGES = (DAVIS,)
 
 __all__ = ["CHALLENGES"]
