@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from podium.report import gallery, render, timelines, training
+from podium.challenges import challenge
+from podium.report import gallery, ranking, render, sequences, timelines, training
 from podium.report.thumbnails import within
 from podium.types import (
     Candidate,
@@ -22,8 +24,13 @@ from podium.types import (
     ItemScore,
     Lane,
     Mark,
+    MaskedFrame,
+    MaskedSequence,
+    MaskPair,
+    Measure,
     PairMap,
     Report,
+    Score,
     Span,
     Timeline,
 )
@@ -298,4 +305,155 @@ def test_marks_and_frames_stand_at_their_seconds(browser: Any, new_page: Path, w
     assert predicted["width"] == pytest.approx(track["width"] / 12, abs=1)
     first.locator("summary").click()
     assert first.get_by_role("row", name="rated positive").first.is_visible()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def clips_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three clips with long names; frame k is of brightness 20 k, the prediction drifts off the truth to the right."""
+    pytest.importorskip("av", reason="writing a video needs PyAV")
+    tmp_path = tmp_path_factory.mktemp("clips")
+    height, width, count = 96, 176, 12
+    folder = tmp_path / "data" / "inputs"
+    folder.mkdir(parents=True)
+    for at in range(count):
+        Image.new("RGB", (width, height), (20 * at,) * 3).save(folder / f"{at:05}.png")
+
+    def masks(at: int) -> MaskPair:
+        truth, found = np.zeros((2, height, width), bool)
+        truth[30:60, 40:80], found[30:60, 40 + 4 * at : 80 + 4 * at] = True, True
+        return MaskPair(truth_HW=truth, prediction_HW=None if at == 8 else found)
+
+    made = [
+        MaskedSequence(
+            item=f"a-clip-with-a-long-name-{name}",
+            value=0.1 * name,
+            measures=("IoU", "J", "F"),
+            frames=tuple(
+                MaskedFrame(
+                    name=f"{at:05}",
+                    path=f"inputs/{at:05}.png",
+                    values=(None if at == 3 else 1 - at / 12, 1 - at / 12, 1 - at / 15),
+                )
+                for at in range(count)
+            ),
+            frames_per_second=12.0,
+            masks=masks,
+        )
+        for name in range(3)
+    ]
+    options = sequences.Options(title="my_solution", metric="mean IoU", lead="Worst first.", back="report.html")
+    return sequences.write(made, tmp_path / "sequences.html", data=DataSet(tmp_path / "data"), options=options)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_of_clips_fits_its_window_and_reads_well(
+    browser: Any, clips_file: Path, width: int, scheme: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    asked: list[str] = []
+    spoken: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: spoken.append(message.text))
+    page.goto(clips_file.as_uri())
+    page.add_style_tag(content=".clip { content-visibility: visible !important; }")
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    page.evaluate("[...document.images].forEach(each => each.loading = 'eager')")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [url for url in asked if not url.startswith("data:")] == [clips_file.as_uri()]
+    assert spoken == []
+    page.evaluate("Promise.all([...document.images].map(each => each.decode()))")
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 100
+    assert contrasts[0][0] >= 4.5, contrasts[:3]
+    assert page.screenshot(path=clips_file.with_suffix(".png"), full_page=True)
+    context.close()
+
+
+def test_the_overlay_video_plays_in_the_page_and_shows_the_errors_of_each_second(
+    browser: Any, clips_file: Path
+) -> None:
+    page = browser.new_page()
+    page.goto(clips_file.as_uri())
+    assert page.evaluate("document.querySelectorAll('video').length") == 3
+    told = page.evaluate(
+        """async () => {
+          const video = document.querySelector("video");
+          const event = name => new Promise((done, fail) => {
+            video.addEventListener(name, done, { once: true });
+            video.addEventListener("error", () => fail(video.error.message), { once: true });
+          });
+          const loaded = event("loadeddata"); video.preload = "auto"; video.load(); await loaded;
+          const seeked = event("seeked"); video.currentTime = 11.5 / 12; await seeked;
+          return [video.readyState, video.duration, video.videoWidth, video.videoHeight, video.paused];
+        }"""
+    )
+    # 176 pixels are few, so that the video is 4 times as large, and it has a band above
+    assert told == [told[0], 1, 704, 412, True]
+    assert told[0] >= 2
+    page.evaluate("document.querySelector('video').controls = false")
+    page.locator("video").first.screenshot(path=clips_file.with_suffix(".video.png"))
+    with Image.open(clips_file.with_suffix(".video.png")) as image:
+        shown = np.asarray(image.convert("RGB").resize((704, 412))).astype(int)
+    # frame 11: the truth is columns 40 to 79, the prediction 84 to 123, the ground is 220
+    ground, alarm = shown[28 + 40, 600], shown[28 + 4 * 45, 4 * 104]
+    assert np.abs(ground - 220).max() < 16
+    assert alarm[0] - alarm[2] > 60
+    missed = shown[28 + 130 : 28 + 230, 4 * 46 : 4 * 74].reshape(-1, 3)
+    assert (missed[:, 0] - missed[:, 2]).max() > 60
+    assert np.abs(missed - 220).max(axis=1).min() < 16
+    moved = page.evaluate(
+        """async () => {
+          const video = document.querySelector("video");
+          video.currentTime = 0; await video.play();
+          await new Promise(done => video.addEventListener("timeupdate", () => video.currentTime > 0.1 && done()));
+          return video.currentTime;
+        }"""
+    )
+    assert 0.1 < moved <= 1
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_ranking_fits_its_window_and_reads_well(
+    browser: Any, scored: Report, tmp_path: Path, width: int, scheme: str
+) -> None:
+    reports = [
+        replace(
+            scored,
+            challenge="davis",
+            submission_name=f"a submission, number {at}",
+            score=Score(
+                value=0.1 + at / 11,
+                metric="mean IoU",
+                interval=Interval(low=at / 11, high=0.2 + at / 11),
+                measures=(
+                    Measure(name="parameters", value=0.0 if at < 2 else 10.0**at),
+                    Measure(name="seconds per frame", value=0.01 + at),
+                ),
+            ),
+        )
+        for at in range(9)
+    ]
+    path = ranking.write(
+        reports, tmp_path / "ranking.html", challenge=challenge("davis"), limits={"parameters": 50_000_000.0}
+    )
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 50
+    assert contrasts[0][0] >= 4.5, contrasts[:3]
+    limit = page.locator(".scatter .limit path").bounding_box()
+    first = page.locator(".scatter").first
+    dots = [each.bounding_box()["x"] for each in first.locator(".dot circle").all()]
+    # the best comes first and costs 10^8, the next 10^7: the limit is between them
+    assert dots[1] < limit["x"] < dots[0]
     context.close()

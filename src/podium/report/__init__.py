@@ -1,5 +1,5 @@
 """The page that shows why a score is what it is."""
 
-from podium.report.page import render, write
+from podium.report.page import Neighbour, render, write
 
-__all__ = ["render", "write"]
+__all__ = ["Neighbour", "render", "write"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import signal as signals
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +86,26 @@ class Scale:
     value: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """A page beside this one.
+
+    Attributes:
+        label: What the link says.
+        target: Its file name.
+    """
+
+    label: str
+    target: str
+
+
 def render(
-    report: Report, *, data: DataSet | None, log_path: Path | None = None, gallery: str = "", theme: str = "auto"
+    report: Report,
+    *,
+    data: DataSet | None,
+    log_path: Path | None = None,
+    neighbours: Sequence[Neighbour] = (),
+    theme: str = "auto",
 ) -> str:
     """The report as one HTML page that needs nothing else: no script, no network, no other file.
 
@@ -95,7 +113,7 @@ def render(
         report: Any verdict.
         data: Where the clips of the exhibits lie; None leaves their pictures out.
         log_path: The whole log, whose end is shown; None shows the lines that the report carries.
-        gallery: The page of ranked images beside this one, or empty.
+        neighbours: Pages beside this one to link to.
         theme: ``auto`` follows the reader's system; ``light`` and ``dark`` do not.
 
     Raises:
@@ -114,7 +132,7 @@ def render(
         report=report,
         score=score,
         theme=theme,
-        gallery=gallery,
+        neighbours=neighbours,
         ramp=heatmaps.RAMP_CSS,
         verdict_word=word,
         verdict_sentence=sentence,
@@ -136,18 +154,19 @@ def render(
     )
 
 
-def write(report: Report, into: Path, *, data: DataSet | None, gallery: str = "") -> Path:
+def write(report: Report, into: Path, *, data: DataSet | None, neighbours: Sequence[Neighbour] = ()) -> Path:
     """Writes ``report.html`` into the folder and returns its path.
 
     Args:
         report: Any verdict.
         data: Where the clips of the exhibits lie.
         into: Made when absent; its ``log.txt`` is shown when it is there.
-        gallery: The page of ranked images in that folder, or empty.
+        neighbours: Pages in that folder to link to.
     """
     into.mkdir(parents=True, exist_ok=True)
     log = into / "log.txt"
-    page = render(report, data=data, log_path=log if log.is_file() and not log.is_symlink() else None, gallery=gallery)
+    shown = log if log.is_file() and not log.is_symlink() else None
+    page = render(report, data=data, log_path=shown, neighbours=neighbours)
     path = into / "report.html"
     path.write_text(page, encoding="utf-8")
     return path

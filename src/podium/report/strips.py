@@ -149,7 +149,20 @@ def _strip(clip: Clip, pictures: Mapping[float | None, Image.Image], allowance: 
 
 
 def _frame(picture: Image.Image, label: str, clip: Clip, allowance: int, *, edge: int) -> Frame:
-    """The picture as the best JPEG that fits the allowance; the smallest when none does."""
+    alt = f"{clip.item} at {label}" if label else clip.item
+    return embedded(picture, allowance, edge=edge, label=label, alt=alt)
+
+
+def embedded(picture: Image.Image, allowance_bytes: int, *, edge: int, label: str, alt: str) -> Frame:
+    """The picture as the best JPEG that fits the allowance; the smallest when none does.
+
+    Args:
+        picture: Any size.
+        allowance_bytes: Of the text that is put into the page.
+        edge: Pixels of the longer side, at most.
+        label: Below the picture.
+        alt: What it shows.
+    """
     packed, width, height = b"", 0, 0
     for shrink, quality in ((shrink, quality) for shrink in _SHRINKS for quality in _QUALITIES):
         small = picture.copy()
@@ -157,10 +170,9 @@ def _frame(picture: Image.Image, label: str, clip: Clip, allowance: int, *, edge
         into = io.BytesIO()
         small.save(into, "jpeg", quality=quality, optimize=True)
         packed, width, height = into.getvalue(), small.width, small.height
-        if len(packed) * 4 // 3 <= allowance:
+        if len(packed) * 4 // 3 <= allowance_bytes:
             break
     uri = "data:image/jpeg;base64," + base64.b64encode(packed).decode()
-    alt = f"{clip.item} at {label}" if label else clip.item
     return Frame(uri=uri, width=width, height=height, label=label, alt=alt)
 
 

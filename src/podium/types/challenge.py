@@ -231,6 +231,7 @@ class Challenge:
         rehearse_data: Makes a twin to dry-run with; None where there is no need.
         inspect: Looks at the submission's own files (the parameters of its model); None where no rule is about them.
         columns: Measures that a ranking shows beside the score, by name.
+        column_limits: The least that is not allowed of a column, by its name.
         sequences: Shows masks frame by frame; None where nothing is segmented.
     """
 
@@ -267,6 +268,7 @@ class Challenge:
     rehearse_data: RehearseData | None = None
     inspect: InspectSubmission | None = None
     columns: tuple[str, ...] = ()
+    column_limits: tuple[tuple[str, float], ...] = ()
     sequences: ShowSequences | None = None
 
     @property

@@ -189,5 +189,6 @@ DAVIS = Challenge(
     rehearse_data=_rehearse,
     inspect=_inspect,
     columns=("parameters", "multiply-adds", "seconds per frame"),
+    column_limits=(("parameters", 50_000_000.0),),
     sequences=_sequences,
 )
