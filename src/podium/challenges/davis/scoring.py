@@ -125,8 +125,8 @@ def _counts(judged: Judged, metadata: Metadata | None) -> tuple[Measure, ...]:
         Measure(name="frames without a mask", value=float(missing), note=f"of {total:,}; {count}"),
     ]
     if metadata is not None:
-        note = f"as the submission says; fewer than {PARAMETER_LIMIT:,} are allowed"
-        measures.append(Measure(name="parameters", value=float(metadata.parameters), note=note))
+        note = f"`nparams`; fewer than {PARAMETER_LIMIT:,} are allowed"
+        measures.append(Measure(name="parameters, as declared", value=float(metadata.parameters), note=note))
         if metadata.operations is not None:
             measures.append(Measure(name="operations", value=metadata.operations, note="as the submission says"))
     return tuple(measures)
