@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from podium.errors import UsageError
@@ -16,6 +16,7 @@ class Row:
     Attributes:
         rank: From 1; equal values share the better rank, and the next one is skipped: 1, 1, 3.
         tied_with_first: Its interval reaches that of the first, so the order of the two is not sure.
+        columns: Other measures by name, in the order that was asked for; None where a report has none.
     """
 
     rank: int
@@ -25,14 +26,16 @@ class Row:
     wall_seconds: float | None
     created: str
     tied_with_first: bool
+    columns: tuple[tuple[str, float | None], ...] = ()
 
 
-def rank(reports: Iterable[Report], metric: Metric) -> tuple[Row, ...]:
+def rank(reports: Iterable[Report], metric: Metric, *, columns: Sequence[str] = ()) -> tuple[Row, ...]:
     """The scored reports, best first. Others take no place and cost nobody one.
 
     Args:
         reports: All of one challenge and version.
         metric: Says whether higher is better.
+        columns: Names of measures to show beside the value; they play no part in the order.
 
     Raises:
         UsageError: The reports are of different challenges, versions, data or scoring modes, so cannot be compared.
@@ -57,6 +60,7 @@ def rank(reports: Iterable[Report], metric: Metric) -> tuple[Row, ...]:
                 wall_seconds=report.run.wall_seconds if report.run else None,
                 created=report.created,
                 tied_with_first=bool(rows) and _overlap(rows[0].interval, report.score and report.score.interval),
+                columns=tuple((name, _measure(report, name)) for name in columns),
             )
         )
     return tuple(rows)
@@ -64,6 +68,11 @@ def rank(reports: Iterable[Report], metric: Metric) -> tuple[Row, ...]:
 
 def _value(report: Report) -> float:
     return report.score.value if report.score is not None else float("nan")
+
+
+def _measure(report: Report, name: str) -> float | None:
+    found = report.score.measure(name) if report.score is not None else None
+    return None if found is None else found.value
 
 
 def _overlap(first: Interval | None, other: Interval | None) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from podium.errors import UsageError
 from podium.leaderboard import rank
-from podium.types import Digests, Interval, Metric, Report, Score, Verdict
+from podium.types import Digests, Interval, Measure, Metric, Report, Score, Verdict
 
 UP = Metric(name="micro-AP")
 DOWN = Metric(name="error", higher_is_better=False)
@@ -61,3 +61,13 @@ def test_reports_on_different_data_cannot_be_compared() -> None:
 
 def test_nothing_to_rank_gives_no_rows() -> None:
     assert rank([], UP) == ()
+
+
+def test_columns_are_found_by_name_and_play_no_part_in_the_order() -> None:
+    score = Score(value=0.5, metric="micro-AP", measures=(Measure(name="parameters", value=7.0),))
+    small = dataclasses.replace(report("small", 0.5), score=score)
+    rows = rank([small, report("large", 0.7)], UP, columns=("parameters", "seconds per frame"))
+    assert [each.name for each in rows] == ["large", "small"]
+    assert rows[0].columns == (("parameters", None), ("seconds per frame", None))
+    assert rows[1].columns == (("parameters", 7.0), ("seconds per frame", None))
+    assert rank([small], UP)[0].columns == ()

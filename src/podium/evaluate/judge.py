@@ -7,6 +7,7 @@ bounded amount of memory and processor time, so a file that a reader's bounds mi
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import resource
 import subprocess
 import sys
@@ -18,8 +19,19 @@ import msgspec
 
 from podium.challenges import challenge as find_challenge
 from podium.challenges import challenges
-from podium.errors import ChallengeError, PodiumError, SubmissionError
-from podium.types import Challenge, DataSet, Problem, Score, ScoreSettings, Severity, Stage, Verdict
+from podium.errors import ChallengeError, MachineError, PodiumError, SubmissionError
+from podium.types import (
+    Challenge,
+    DataSet,
+    Inspection,
+    Problem,
+    Run,
+    Score,
+    ScoreSettings,
+    Severity,
+    Stage,
+    Verdict,
+)
 
 CPU_SECONDS = 4 * 3_600
 MEMORY_BYTES = 64 << 30
@@ -46,6 +58,9 @@ class Case:
         data: The data set's root.
         phase: Its name.
         artifacts: Where the official runtime's files go; None writes none.
+        submission: The submission's folder as it was packed; None for bare predictions.
+        run: How it ran; None for bare predictions, and before it ran.
+        look_only: Look at the submission and read no predictions: it has not run yet.
     """
 
     challenge: str
@@ -54,6 +69,9 @@ class Case:
     phase: str
     settings: ScoreSettings
     artifacts: str | None = None
+    submission: str | None = None
+    run: Run | None = None
+    look_only: bool = False
 
 
 def judge(challenge: Challenge, case: Case) -> Judgement:
@@ -63,19 +81,27 @@ def judge(challenge: Challenge, case: Case) -> Judgement:
     problems: tuple[Problem, ...] = ()
     try:
         phase = challenge.phase(case.phase)
+        if case.look_only:
+            looked = _inspect(challenge, case, None)
+            clock.stage("look at the submission")
+            return _looked(looked, clock)
         reading = challenge.read_predictions(folder, data, phase=phase, parity=case.settings.parity)
         problems = reading.problems
         clock.stage("read")
-        if not reading.valid:
-            return _invalid(problems, clock)
-        score = challenge.score(reading.predictions, data, case.settings)
+        looked = _inspect(challenge, case, reading.predictions)
+        problems += looked.problems
+        if case.submission is not None and challenge.inspect is not None:
+            clock.stage("look at the submission")
+        if not reading.valid or _refuses(looked):
+            return _invalid(problems, clock, _about(looked) if reading.valid else "")
+        score = _with_measures(challenge.score(reading.predictions, data, case.settings), looked)
         clock.stage("score")
         if case.artifacts is not None and challenge.write_artifacts is not None:
             challenge.write_artifacts(reading.predictions, Path(case.artifacts))
             clock.stage("write rankings")
     except SubmissionError as error:
         return _invalid((*problems, *error.problems), clock, str(error))
-    except ChallengeError as error:
+    except (ChallengeError, MachineError) as error:
         return Judgement(verdict=Verdict.VOID, message=str(error), problems=problems, stages=clock.stages)
     except Exception as error:  # a scorer may fail in any way, and none of them is the participant's
         message = f"the scorer of `{challenge.id}` failed: {type(error).__name__}: {error}"
@@ -116,6 +142,39 @@ def _invalid(problems: tuple[Problem, ...], clock: _Clock, message: str = "") ->
     errors = sum(each.count for each in problems if each.severity is Severity.ERROR)
     message = message or f"the predictions break the rules in {errors} place{'s' if errors != 1 else ''}"
     return Judgement(verdict=Verdict.INVALID, message=message, problems=problems, stages=clock.stages)
+
+
+def _inspect(challenge: Challenge, case: Case, predictions: object) -> Inspection:
+    """What the challenge sees in the submission's own files; nothing where it does not look, or there are none."""
+    if challenge.inspect is None or case.submission is None:
+        return Inspection()
+    return challenge.inspect(Path(case.submission), predictions, DataSet(Path(case.data)), run=case.run)
+
+
+def _refuses(looked: Inspection) -> bool:
+    return any(each.severity is Severity.ERROR for each in looked.problems)
+
+
+def _looked(looked: Inspection, clock: _Clock) -> Judgement:
+    """The judgement before a run: only a refusal is final."""
+    if _refuses(looked):
+        return _invalid(looked.problems, clock, _about(looked))
+    return Judgement(verdict=Verdict.SCORED, message="", problems=looked.problems, stages=clock.stages)
+
+
+def _about(looked: Inspection) -> str:
+    """Why the submission itself is refused, in one line."""
+    errors = [each for each in looked.problems if each.severity is Severity.ERROR]
+    if len(errors) == 1:
+        return str(errors[0])
+    return f"the submission's own files break the rules in {len(errors)} places: {errors[0]}"
+
+
+def _with_measures(score: Score, looked: Inspection) -> Score:
+    """The score with the measures of the inspection behind its own; one of a name that is there takes its place."""
+    names = {each.name for each in looked.measures}
+    kept = tuple(each for each in score.measures if each.name not in names)
+    return dataclasses.replace(score, measures=(*kept, *looked.measures))
 
 
 def _limit(kind: int, most: int) -> None:

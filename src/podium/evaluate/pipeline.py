@@ -119,22 +119,42 @@ def run(
         except SubmissionError as error:
             report = _report(judged, opened, case, _refused(error), name=source.name)
         else:
-            done = execute(judged, unpacked, opened, folder, box=box, limits=limits, seed=settings.seed, on_log=on_log)
-            report = _judged(judged, opened, case, unpacked, done)
+            case = dataclasses.replace(case, submission=str(unpacked.folder))
+            refused = _looked(judged, case)
+            if refused is not None:
+                made = Digests(submission=unpacked.digest)
+                report = _report(judged, opened, case, refused, made=made, name=unpacked.name)
+            else:
+                done = execute(
+                    judged, unpacked, opened, folder, box=box, limits=limits, seed=settings.seed, on_log=on_log
+                )
+                report = _judged(judged, opened, case, unpacked, done)
     (folder / "report.json").write_text(report.to_json() + "\n", encoding="utf-8")
     return report
 
 
+def _looked(challenge: Challenge, case: Case) -> Judgement | None:
+    """The judgement of a submission that is refused for its own files, before any of it runs; None where it may run."""
+    if challenge.inspect is None:
+        return None
+    judgement = judge_apart(challenge, dataclasses.replace(case, look_only=True))
+    return None if judgement.verdict is Verdict.SCORED else judgement
+
+
 def _judged(challenge: Challenge, data: DataSet, case: Case, unpacked: Unpacked, done: Execution) -> Report:
     """The report of an execution; uploads move from the submission to the predictions."""
+    changed = challenge.inspect is not None and digests.digest_folder(unpacked.folder) != unpacked.digest
     for upload in challenge.uploads:
         if (unpacked.folder / upload).is_file():
             move(unpacked.folder / upload, done.predictions / upload)
     made = Digests(submission=unpacked.digest, environment=(done.run.environment_digest or None) if done.run else None)
     if done.run is not None and done.run.failure is not None:
         judgement = Judgement(verdict=_verdict(done.run.failure), message=done.run.message)
+    elif changed:
+        # Only the `process` sandbox, which isolates nothing, lets a run do so.
+        judgement = Judgement(verdict=Verdict.INVALID, message="the run changed the files of its own submission")
     else:
-        judgement = judge_apart(challenge, case)
+        judgement = judge_apart(challenge, dataclasses.replace(case, run=done.run))
         made = dataclasses.replace(made, predictions=digests.digest_folder(done.predictions))
     return _report(challenge, data, case, judgement, made=made, name=unpacked.name, ran=done.run)
 
