@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from podium.cli import talk
+from podium.cli import showing, talk
 from podium.cli.options import (
     challenge_argument,
     data_option,
@@ -165,7 +165,7 @@ def tell(report: Report, *, as_json: bool) -> int:
         return _EXIT[report.verdict]
     rows = [(report.score.metric, f"{report.score.value:.4f}", _interval(report.score.interval), "")]
     for each in report.score.measures:
-        value = "-" if each.value is None else f"{each.value:.4f}"
+        value = showing.amount(each.value) if each.value is None or abs(each.value) >= 10 else f"{each.value:.4f}"
         rows.append((each.name, value, _interval(each.interval), each.note))
     talk.table(("measure", "value", "95 % interval", "note"), rows)
     talk.say(f"{report.verdict.value}: {number(report.score)}")
