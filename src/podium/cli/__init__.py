@@ -25,14 +25,21 @@ _COMMANDS = {
     "run": ("podium.cli.judging", "Run a submission in a sandbox and score what it wrote."),
     "validate": ("podium.cli.judging", "Check the format of predictions; needs no answers."),
     "score": ("podium.cli.judging", "Score predictions against the answers."),
+    "score-tree": ("podium.cli.trees", "Score a tree of DAVIS masks by the rules of 2016 or 2017."),
     "audit": ("podium.cli.audit", "Does an answer depend on other queries, on ids or on chance?"),
     "report": ("podium.cli.showing", "The page that shows why a score is what it is."),
+    "log": ("podium.cli.log", "Put a result into Weights & Biases, in the contest's form."),
     "rank": ("podium.cli.showing", "Rank the reports of several runs."),
+    "profile": ("podium.cli.profile", "What a model costs: parameters, multiply-adds, time."),
     "train": ("podium.cli.train", "Train a model from a recipe."),
     "predict": ("podium.cli.predict", "Predict five-second segments with trained models, and rank them."),
     "submit-file": ("podium.cli.submit_file", "Rank predicted segments and write the file to submit."),
     "features": ("podium.cli.features", "Features of your own videos, to train on or to label."),
     "label": ("podium.cli.label", "Say what every five seconds of your own videos show."),
+    "segment": (
+        "podium.cli.segment",
+        "Masks of the object that a video is about, and a video with them drawn over it.",
+    ),
     "identify": ("podium.cli.identify", "Rank the individuals that photographs may show."),
 }
 
