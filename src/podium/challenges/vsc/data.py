@@ -188,3 +188,23 @@ def _leaks(data: DataSet) -> Iterator[Problem]:
                 yield Problem(place=place, message="this file is one of the answers; a run could read it")
             elif path.suffix == ".csv" and b"ref_id" in path.open("rb").readline():
                 yield Problem(place=place, message="the table pairs queries with references; a run could read it")
+
+
+def check_times(data: DataSet) -> Iterator[Problem]:
+    """Faults of the ground truth that only the matching track minds: pairs without times, segments of no length."""
+    place = f"answers/{layout.GROUND_TRUTH}"
+    try:
+        segments = layout.read_truth(data.answers / layout.GROUND_TRUTH).segments
+    except ChallengeError:
+        return
+    if segments["query_start"].null_count():
+        columns = ",".join(layout.MATCH_COLUMNS)
+        yield Problem(place=place, message=f"the pairs have no times; the matching track needs `{columns}`")
+        return
+    for axis in ("query", "ref"):
+        empty = segments.filter(pl.col(f"{axis}_end") <= pl.col(f"{axis}_start"))
+        if empty.height:
+            first = empty.row(0, named=True)
+            found = f"`{axis}_end` is `{first[f'{axis}_end']:g}` and `{axis}_start` is `{first[f'{axis}_start']:g}`"
+            message = f"a segment of `{first['query_id']}` and `{first['ref_id']}` has no length: {found}"
+            yield Problem(place=place, message=message, count=empty.height)

@@ -2,60 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from podium.challenges.vsc import deferred
 from podium.types import (
     Answer,
     Auditing,
     Challenge,
-    DataRequest,
     DataSet,
-    Limits,
     Metric,
     Phase,
     Problem,
-    Progress,
     Reading,
     Score,
     ScoreSettings,
     Template,
-    Variant,
-    silent,
 )
 
 _FOLDER = Path(__file__).parent
-
-
-def _make(request: DataRequest, *, progress: Progress = silent) -> DataSet:
-    from podium.challenges.vsc.maker import make
-
-    return make(request, progress=progress)
-
-
-def _import(download: Path, into: Path, *, progress: Progress = silent) -> DataSet:
-    from podium.challenges.vsc.data import import_download
-
-    return import_download(download, into, progress=progress)
 
 
 def _check(data: DataSet) -> tuple[Problem, ...]:
     from podium.challenges.vsc.data import check_data
 
     return check_data(data)
-
-
-def _subset(data: DataSet, into: Path, *, proportion: float, seed: int) -> DataSet:
-    from podium.challenges.vsc.data import subset_data
-
-    return subset_data(data, into, proportion=proportion, seed=seed)
-
-
-def _count_queries(data: DataSet) -> int:
-    from podium.challenges.vsc.data import count_queries
-
-    return count_queries(data)
 
 
 def _read(folder: Path, data: DataSet, *, phase: Phase, parity: bool = False) -> Reading:
@@ -89,12 +61,6 @@ def _prepare_baseline(data: DataSet, submission: Path, **how: Any) -> tuple[Prob
     return prepare_baseline(data, submission, **how)
 
 
-def _variants(data: DataSet, into: Path, *, seed: int, progress: Progress = silent) -> Iterator[Variant]:
-    from podium.challenges.vsc.variants import variants
-
-    return variants(data, into, seed=seed, progress=progress)
-
-
 def _answers(folder: Path, data: DataSet) -> Mapping[str, Answer]:
     from podium.challenges.vsc.variants import descriptor_answers
 
@@ -124,22 +90,13 @@ DESCRIPTOR = Challenge(
         Metric(name="micro-AP", summary="average precision over the ranking of all (query, reference) pairs together"),
         Metric(name="R@P90", summary="share of the copies that are found before precision falls below 90 %"),
     ),
-    limits=Limits(
-        wall_seconds=60.0,
-        memory_bytes=16 << 30,
-        processes=512,
-        scratch_bytes=8 << 30,
-        output_bytes=1 << 30,
-    ),
-    phases=(
-        Phase(name="1", summary="code is optional: uploaded descriptors alone are scored", code_required=False),
-        Phase(name="2", summary="code is compulsory: it must describe the subset again", code_required=True),
-    ),
-    mounts=(("", "/data"),),
-    workdir="/code_execution",
+    limits=deferred.LIMITS,
+    phases=deferred.phases(uploaded="descriptors", again="describe"),
+    mounts=deferred.MOUNTS,
+    workdir=deferred.WORKDIR,
     uploads=("query_descriptors.npz", "reference_descriptors.npz"),
     outputs=("subset_query_descriptors.npz",),
-    wall_seconds_per_query=10.0,
+    wall_seconds_per_query=deferred.WALL_SECONDS_PER_QUERY,
     templates=(
         Template(
             name="starter",
@@ -155,16 +112,16 @@ DESCRIPTOR = Challenge(
         ),
     ),
     readme=_FOLDER / "README.md",
-    make_data=_make,
-    import_data=_import,
+    make_data=deferred.make_data,
+    import_data=deferred.import_data,
     check_data=_check,
-    subset_data=_subset,
+    subset_data=deferred.subset_data,
     read_predictions=_read,
     score=_score,
     write_artifacts=_write_artifacts,
     perfect=_perfect,
     broken=_broken,
-    count_queries=_count_queries,
+    count_queries=deferred.count_queries,
     # A network in float32 rounds at 1e-6 of a value, more after whitening; half precision at 1e-3.
-    auditing=Auditing(variants=_variants, answers=_answers, tolerance=1e-3, ranked=False),
+    auditing=Auditing(variants=deferred.variants, answers=_answers, tolerance=1e-3, ranked=False),
 )

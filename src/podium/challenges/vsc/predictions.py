@@ -79,7 +79,7 @@ def read_predictions(folder: Path, data: DataSet, *, phase: Phase, parity: bool 
     for demand in demands:
         path = folder / demand.name
         if not path.exists() and not path.is_symlink():
-            problems.append(_absent(demand.name, phase))
+            problems.append(absent(demand.name, phase, made=SUBSET))
             continue
         reading = read_descriptors(
             path,
@@ -111,6 +111,23 @@ def only(descriptors: Descriptors, ids: np.ndarray) -> Descriptors:
     )
 
 
+def absent(name: str, phase: Phase, *, made: str) -> Problem:
+    """What is wrong when a file is not there.
+
+    Args:
+        name: Of the file.
+        phase: Says whether there must be code.
+        made: The file that the code makes; the others are uploaded.
+    """
+    if name != made:
+        return Problem(place=name, message="the file is missing", hint="put it at the top of the submission folder")
+    if phase.code_required:
+        message = f"the file is missing; phase `{phase.name}` wants code that writes it"
+        return Problem(place=name, message=message, hint="add a `main.py` that writes it")
+    message = "the submission has no code result; phase 2 refuses that"
+    return Problem(place=name, message=message, severity=Severity.WARNING)
+
+
 def _predictions(
     found: dict[str, Descriptors], *, query_count: int, subset_ids: np.ndarray, parity: bool
 ) -> DescriptorPredictions:
@@ -127,16 +144,6 @@ def _predictions(
         subset_count=subset_count,
         subset_ids=subset_ids,
     )
-
-
-def _absent(name: str, phase: Phase) -> Problem:
-    if name != SUBSET:
-        return Problem(place=name, message="the file is missing", hint="put it at the top of the submission folder")
-    if phase.code_required:
-        message = f"the file is missing; phase `{phase.name}` wants code that writes it"
-        return Problem(place=name, message=message, hint="add a `main.py` that writes it")
-    message = "the submission has no code result; phase 2 refuses that"
-    return Problem(place=name, message=message, severity=Severity.WARNING)
 
 
 def _against_metadata(descriptors: Descriptors, demand: _Demand) -> Iterator[Problem]:

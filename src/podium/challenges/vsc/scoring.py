@@ -13,6 +13,7 @@ from podium.challenges.vsc.predictions import SUBSET, DescriptorPredictions, onl
 from podium.challenges.vsc.rankings import Ranking, Rankings, rank, rank_all
 from podium.errors import ChallengeError, SubmissionError
 from podium.metrics import (
+    PrecisionRecall,
     average_precision,
     bootstrap_average_precision,
     precision_recall,
@@ -53,6 +54,7 @@ def score(predictions: DescriptorPredictions, data: DataSet, settings: ScoreSett
     all_queries = layout.read_videos(data.inputs / layout.QUERY_METADATA, letter="Q").ids
     rankings = rankings_of(predictions)
     full = judge(rankings.full, truth.pairs)
+    points = precision_recall(full.ranking.similarity, full.relevant, positives=len(full.truth))
     scene = Scene.open(data, predictions, truth)
     return Score(
         value=_micro_ap(full),
@@ -60,7 +62,7 @@ def score(predictions: DescriptorPredictions, data: DataSet, settings: ScoreSett
         interval=_interval(full, all_queries, settings),
         measures=_full_measures(full) + _subset_measures(predictions, rankings, truth, settings),
         per_item=_per_query(full),
-        curves=(_curve(full),),
+        curves=(drawn_curve(points),),
         exhibits=exhibits(scene, full.ranking, full.relevant, count=settings.exhibits),
     )
 
@@ -204,18 +206,8 @@ def _per_query(judged: Judged) -> tuple[ItemScore, ...]:
     return tuple(items)
 
 
-def _corners(recall_G: np.ndarray) -> np.ndarray:
-    """Where the curve turns: each gain in recall and the point before it, thinned evenly where there are too many."""
-    gains = np.flatnonzero(np.diff(recall_G, prepend=0.0) > 0)
-    corners = np.unique(np.concatenate([gains, gains - 1, [len(recall_G) - 1]])).astype(int)
-    corners = corners[(corners >= 0) & (corners < len(recall_G))]
-    if len(corners) <= _CURVE_POINTS:
-        return corners
-    return corners[np.linspace(0, len(corners) - 1, _CURVE_POINTS).astype(int)]
-
-
-def _curve(judged: Judged) -> Curve:
-    points = precision_recall(judged.ranking.similarity, judged.relevant, positives=len(judged.truth))
+def drawn_curve(points: PrecisionRecall) -> Curve:
+    """The curve to draw, thinned where it has too many points."""
     keep = _corners(points.recall_G)
     recall, precision = points.recall_G[keep], points.precision_G[keep]
     return Curve(
@@ -225,3 +217,13 @@ def _curve(judged: Judged) -> Curve:
         x=tuple(round(float(each), 6) for each in recall),
         y=tuple(round(float(each), 6) for each in precision),
     )
+
+
+def _corners(recall_G: np.ndarray) -> np.ndarray:
+    """Where the curve turns: each gain in recall and the point before it, thinned evenly where there are too many."""
+    gains = np.flatnonzero(np.diff(recall_G, prepend=0.0) > 0)
+    corners = np.unique(np.concatenate([gains, gains - 1, [len(recall_G) - 1]])).astype(int)
+    corners = corners[(corners >= 0) & (corners < len(recall_G))]
+    if len(corners) <= _CURVE_POINTS:
+        return corners
+    return corners[np.linspace(0, len(corners) - 1, _CURVE_POINTS).astype(int)]

@@ -28,7 +28,7 @@ def prepare_starter(
     Raises:
         UsageError: An option was given; the starter has none.
     """
-    _check(options, ())
+    check_options(options, ())
     script = runpy.run_path(str(submission / "prepare.py"))
     for judged in progress([layout.judged_split(data)], what="describing", total=1):
         script["prepare"](judged, submission)
@@ -59,7 +59,7 @@ def prepare_baseline(
     from podium.solutions.copy_detection import prepare
     from podium.solutions.copy_detection.backbone import DEFAULT_WEIGHTS
 
-    _check(options, BASELINE_OPTIONS)
+    check_options(options, BASELINE_OPTIONS)
     skipped = prepare(
         data.root,
         submission,
@@ -71,7 +71,8 @@ def prepare_baseline(
     return tuple(Problem(place="media", message=each, severity=Severity.WARNING) for each in skipped)
 
 
-def _check(options: Mapping[str, str], known: tuple[str, ...]) -> None:
+def check_options(options: Mapping[str, str], known: tuple[str, ...]) -> None:
+    """Raises a UsageError for an option that is not among the known ones."""
     for name in options:
         if name not in known:
             what = nearest(name, known) if known else "it takes none"

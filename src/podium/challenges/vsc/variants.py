@@ -100,15 +100,15 @@ def descriptor_answers(folder: Path, data: DataSet) -> Mapping[str, Answer]:
 def _answer(found: Descriptors, at: int) -> Answer:
     rows = slice(int(found.first_rows[at]), int(found.first_rows[at + 1]))
     return Answer(
-        places=_distinct([f"{start:.3f}-{end:.3f} s" for start, end in found.timestamps_N2[rows]]),
+        places=distinct([f"{start:.3f}-{end:.3f} s" for start, end in found.timestamps_N2[rows]]),
         values_NV=found.features_ND[rows].astype(np.float64),
     )
 
 
-def _distinct(places: Sequence[str]) -> tuple[str, ...]:
-    """Times may repeat; the second gets a number.
+def distinct(places: Sequence[str]) -> tuple[str, ...]:
+    """The places of an answer; times may repeat, and the second gets a number.
 
-    >>> _distinct(["0-1 s", "0-1 s"])
+    >>> distinct(["0-1 s", "0-1 s"])
     ('0-1 s', '0-1 s, row 2')
     """
     seen: set[str] = set()

@@ -51,11 +51,7 @@ def prepare(
         ChallengeError: The data set has no independent split to fit on.
         UsageError: The weights do not fit, or no video can be read.
     """
-    judged, independent = _splits(data)
-    check_independent(
-        [video_id for video_id, _ in videos_in(independent / "reference")],
-        [video_id for video_id, _ in videos_in(judged / "reference")],
-    )
+    judged, independent = splits(data)
     backbone = backbones.load(weights, architecture=architecture, device=device)
     model = fit(independent, backbone, settings=settings or Settings(), progress=progress)
     model.save(submission / ASSETS)
@@ -108,17 +104,26 @@ def fit_rows(
     return Model(backbone=backbone, settings=settings, whitening=whitening, comparison=comparison)
 
 
-def _splits(data: Path) -> tuple[Path, Path]:
-    """The judged split, whose query metadata `inputs/` repeats, and one that is not judged."""
+def splits(data: Path) -> tuple[Path, Path]:
+    """The judged split, whose query metadata `inputs/` repeats, and one that is not judged and shares no reference.
+
+    Raises:
+        ChallengeError: The data set has no such two splits.
+        UsageError: A reference is in both.
+    """
     wanted = data / "inputs" / _METADATA
     if not wanted.is_file():
         raise ChallengeError(f"`{data}` is no data set: `inputs/{_METADATA}` is missing")
-    splits = sorted(path.parent for path in (data / "public").glob(f"*/{_METADATA}"))
-    judged = [each for each in splits if (each / _METADATA).read_bytes() == wanted.read_bytes()]
-    others = [each for each in splits if each not in judged and (each / "reference").is_dir()]
+    found = sorted(path.parent for path in (data / "public").glob(f"*/{_METADATA}"))
+    judged = [each for each in found if (each / _METADATA).read_bytes() == wanted.read_bytes()]
+    others = [each for each in found if each not in judged and (each / "reference").is_dir()]
     if not judged or not others:
         raise ChallengeError(
             f"`{data}` needs a judged and an independent split under `public/`: whitening and normalisation may not "
-            f"be fitted on judged videos; found {', '.join(f'`{each.name}`' for each in splits) or 'none'}"
+            f"be fitted on judged videos; found {', '.join(f'`{each.name}`' for each in found) or 'none'}"
         )
+    check_independent(
+        [video_id for video_id, _ in videos_in(others[0] / "reference")],
+        [video_id for video_id, _ in videos_in(judged[0] / "reference")],
+    )
     return judged[0], others[0]
