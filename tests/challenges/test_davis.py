@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -395,3 +396,48 @@ def test_a_published_method_has_its_official_numbers(form: str, tmp_path: Path) 
             for part in ("mean", "recall", "decay"):
                 expected = float(row[f"{letter}_{part}{column}"])
                 assert value(judged, f"{letter} {part}{tail}") == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "match"),
+    [
+        (METADATA, f'{{"nparams": 1, "nflops": {10**400}}}', "a number from 0 to 1e+18 is needed"),
+        (METADATA, '{"nparams": 1, "nflops": 1e309}', "`nflops` is `inf`"),
+        (METADATA, '{"nparams\\ud800": 1}', "the key `nparams` is missing"),
+        (METADATA, '{"nparam\\u001b": 1}', "the key `nparams` is missing"),
+        (paths.PATHS, '{"output\\ud800": {}}', "the key `output` is missing"),
+        (paths.PATHS, '{"x\\u001b[31m": {}}', "the key `output` is missing"),
+    ],
+)
+def test_what_a_stranger_wrote_reaches_no_report_unread(
+    good: Path, data: DataSet, name: str, text: str, match: str
+) -> None:
+    (good / name).write_text(text)
+    found = [str(each) for each in read(good, data).problems]
+    assert any(match in each for each in found)
+    assert all(each.isprintable() and len(each) < 400 for each in found)
+
+
+def test_a_table_of_many_strange_keys_is_not_repeated(good: Path, data: DataSet) -> None:
+    (good / paths.PATHS).write_text(json.dumps({f"key{number}": {} for number in range(5_000)}))
+    [problem] = [each for each in read(good, data).problems if each.severity is Severity.ERROR]
+    assert len(str(problem)) < 400
+
+
+def test_folders_of_a_tree_with_names_that_cannot_be_written_are_named_safely(data: DataSet, tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    write_tree(data, folder)
+    (folder / "x\x1b[31m").mkdir()
+    os.mkdir(os.fsencode(folder) + b"/y\xff")  # noqa: PTH102 - a name that is no text
+    found = [str(each) for each in read(folder, data).problems]
+    assert any("no clip is called `x\\x1b[31m`" in each for each in found)
+    assert all(each.isprintable() for each in found)
+
+
+def test_a_pipe_in_the_place_of_a_frame_is_refused_and_not_waited_for(data: DataSet) -> None:
+    path = data.inputs / layout.IMAGES / "bear/00000.jpg"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ChallengeError, match="no plain file"):
+        layout.judged_sequences(data)

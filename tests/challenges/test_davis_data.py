@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -215,3 +216,67 @@ def test_a_test_set_without_annotations_can_be_cut_down(data: DataSet, tmp_path:
 def test_a_proportion_that_cannot_be_is_wrong_use(data: DataSet, tmp_path: Path, proportion: float) -> None:
     with pytest.raises(UsageError, match="above 0 and at most 1"):
         DAVIS.subset_data(data, tmp_path / "x", proportion=proportion, seed=0)
+
+
+MAKERS = (
+    lambda data, into: DAVIS.subset_data(data, into, proportion=1.0, seed=0),
+    lambda data, into: DAVIS.split_data(data, into, share=0.5, seed=0),  # type: ignore[misc]
+    lambda data, into: DAVIS.rehearse_data(data, into, seed=0),  # type: ignore[misc]
+)
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=("subset", "split", "rehearse"))
+@pytest.mark.parametrize("place", ["public/notes.txt", f"public/{layout.ANNOTATIONS}/alder/00001.png"])
+def test_a_file_outside_never_becomes_part_of_a_data_set(
+    data: DataSet, tmp_path: Path, make: Callable[[DataSet, Path], DataSet], place: str
+) -> None:
+    (tmp_path / "key").write_text("private")
+    (data.root / place).unlink(missing_ok=True)
+    (data.root / place).symlink_to(tmp_path / "key")
+    with pytest.raises(ChallengeError, match="a link that leads out of it"):
+        make(data, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("place", ["inputs/x", f"inputs/{layout.IMAGES}/goose/00001.jpg"])
+@pytest.mark.parametrize("make", MAKERS[:2], ids=("subset", "split"))
+def test_a_file_outside_never_becomes_an_input_of_a_run(
+    data: DataSet, tmp_path: Path, make: Callable[[DataSet, Path], DataSet], place: str
+) -> None:
+    (tmp_path / "key").write_text("private")
+    (data.root / place).unlink(missing_ok=True)
+    (data.root / place).symlink_to(tmp_path / "key")
+    with pytest.raises(ChallengeError, match="a link that leads out of it"):
+        make(data, tmp_path / "made")
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=("subset", "split", "rehearse"))
+def test_a_data_set_inside_another_is_wrong_use(
+    data: DataSet, tmp_path: Path, make: Callable[[DataSet, Path], DataSet]
+) -> None:
+    with pytest.raises(UsageError, match="name a folder beside it"):
+        make(data, data.inputs / "made")
+    assert not (data.inputs / "made").exists()
+
+
+def test_a_pipe_in_the_place_of_a_list_is_a_fault_and_not_waited_for(data: DataSet) -> None:
+    path = data.public / split.TRAIN_LIST
+    path.unlink()
+    os.mkfifo(path)
+    assert any("a pipe, socket or device" in str(each) for each in DAVIS.check_data(data))
+
+
+@pytest.mark.parametrize(
+    "place", [f"inputs/{layout.IMAGES}/goose/00001.jpg", f"public/{layout.IMAGES}/birch/00001.jpg"]
+)
+@pytest.mark.parametrize("make", MAKERS, ids=("subset", "split", "rehearse"))
+def test_a_missing_frame_is_the_fault_of_the_data_set(
+    data: DataSet, tmp_path: Path, make: Callable[[DataSet, Path], DataSet], place: str
+) -> None:
+    (data.root / place).unlink()
+    try:
+        made = make(data, tmp_path / "made")
+    except ChallengeError as error:
+        assert "is missing" in str(error)  # noqa: PT017 - some need that frame and some only keep it
+    else:
+        assert not (made.root / place).exists()

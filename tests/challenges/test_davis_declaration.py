@@ -29,7 +29,7 @@ LIMIT = 50_000_000
 
 def safetensors(path: Path, tensors: Mapping[str, tuple[str, int]]) -> Path:
     """A file of zeros, sparse on the disk: a type and a count for each tensor."""
-    sizes = {"F32": 4, "F16": 2, "U8": 1, "I64": 8}
+    sizes = {"F64": 8, "F32": 4, "F16": 2, "U8": 1, "I64": 8}
     header, at = {}, 0
     for name, (dtype, count) in tensors.items():
         span = count * sizes[dtype]
@@ -138,15 +138,18 @@ def test_a_count_with_batch_statistics_as_keras_gives_it_is_right_too(submission
     [
         ("[]", "an object is needed"),
         ("{", "no JSON"),
-        ('{"weight": []}', "the key `weights` is missing; there is `weight`"),
+        ('{"weight": []}', "the key `weights` is missing; did you mean `weight`?"),
         ('{"weights": "a.safetensors"}', "no list of file names"),
         ('{"weights": [3]}', "no list of file names"),
         ('{"weights": ["../a.safetensors"]}', "is no file of the submission"),
         ('{"weights": ["/etc/passwd"]}', "is no file of the submission"),
         ('{"weights": ["model_assets/a.safetensor"]}', "did you mean `model_assets/a.safetensors`"),
         ('{"weights": ["model_assets/a.safetensors", "model_assets/a.safetensors"]}', "declared twice"),
-        ('{"weights": ["model_assets/a.safetensors"], "multiply_adds": -1}', "a number from 0 on"),
-        ('{"weights": ["model_assets/a.safetensors"], "multiply_adds": true}', "a number from 0 on"),
+        ('{"weights": ["model_assets/a.safetensors"], "multiply_adds": -1}', "a number from 0 to 1e+18"),
+        ('{"weights": ["model_assets/a.safetensors"], "multiply_adds": true}', "a number from 0 to 1e+18"),
+        ('{"weights": ["model_assets/a.safetensors"], "multiply_adds": 1e19}', "a number from 0 to 1e+18"),
+        (f'{{"weights": [], "multiply_adds": {10**400}}}', "a number from 0 to 1e+18"),
+        ('{"weight\\ud800": []}', "the key `weights` is missing"),
         ('{"weights": ["main.py"]}', "no weight file that can be counted"),
     ],
 )
@@ -261,3 +264,34 @@ def test_seconds_are_those_of_the_run_over_all_frames(submission: Path, tmp_path
     made = look(submission, 1_000, data=data, run=run)
     assert value(made, "seconds per frame") == 1.5
     assert made.problems == ()
+
+
+def test_wide_numbers_cannot_hold_two_weights_each(submission: Path) -> None:
+    safetensors(submission / "b.safetensors", {"w": ("F64", 24_999_500)})
+    declare(submission, "model_assets/a.safetensors", "b.safetensors")
+    [line] = errors(look(submission))
+    assert "the parameters take `190.73 MiB`; at `4` bytes each, less than `190.73 MiB` is allowed" in line
+    safetensors(submission / "b.safetensors", {"w": ("F64", 24_999_499)})
+    assert look(submission, 25_000_499).problems == ()
+
+
+def test_bytes_of_external_data_that_no_tensor_uses_are_summed(submission: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    spare = LARGEST_OTHER_BYTES - 1_000
+    tensors = []
+    for number in range(5):
+        tensor = onnx.TensorProto(name=f"w{number}", data_type=1, dims=[1], data_location=1)
+        tensor.external_data.add(key="location", value=f"{number}.data")
+        tensors.append(tensor)
+        with (submission / f"{number}.data").open("wb") as stream:
+            stream.truncate(spare)
+    (submission / "m.onnx").write_bytes(
+        onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], tensors)).SerializeToString()
+    )
+    names = [f"{number}.data" for number in range(5)]
+    declare(submission, "model_assets/a.safetensors", "m.onnx", *names[:4])
+    declared = "\n".join(errors(look(submission)))
+    assert "4.data: this file holds data of `m.onnx` and is not declared" in declared
+    declare(submission, "model_assets/a.safetensors", "m.onnx", *names)
+    [line] = errors(look(submission))
+    assert "`20.00 MiB` of the submission belong to no weights; at most `16.00 MiB` are allowed" in line

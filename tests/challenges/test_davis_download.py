@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from podium.challenges import challenge
-from podium.challenges.davis import layout, paths, sets
+from podium.challenges.davis import examination, layout, paths, sets, sources
 from podium.errors import ChallengeError, UsageError
 from podium.formats import masks
 from podium.types import DataSet, Severity
@@ -491,3 +492,47 @@ def test_the_official_lists_have_the_official_totals() -> None:
         assert (len(clips), sum(clips.values())) == (total.clips, total.frames)
     assert set(sets.TEMPORAL_VAL_2016) < set(sets.VAL_2016)
     assert not set(sets.TRAIN_2016) & set(sets.VAL_2017)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a:b", "a\\b", " a", "x" * 201])
+def test_a_clip_whose_name_cannot_be_used_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "DAVIS"
+    for each in (name, "birch", "cedar"):
+        clip(root, each)
+    with pytest.raises(ChallengeError, match="may not be called so") as caught:
+        DAVIS.import_data(root, tmp_path / "data")
+    assert all(line.isprintable() for line in str(caught.value).splitlines())
+    assert not (tmp_path / "data").exists()
+
+
+def test_frames_of_a_tree_without_lists_that_have_no_number_are_named(tmp_path: Path) -> None:
+    root = tmp_path / "DAVIS"
+    for each in TRAIN[:3]:
+        clip(root, each)
+    picture(root / layout.IMAGES / TRAIN[0] / "cover.jpg")
+    with pytest.raises(ChallengeError, match=r"the frame is called `cover\.jpg`"):
+        DAVIS.import_data(root, tmp_path / "data")
+
+
+def test_a_colour_mask_of_too_many_pixels_is_never_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "DAVIS"
+    for each in TRAIN[:3]:
+        clip(root, each)
+    path = root / layout.ANNOTATIONS / TRAIN[0] / "00000.png"
+    Image.new("RGB", SIZE[::-1]).save(path)
+    monkeypatch.setattr(examination, "_grey", lambda _: pytest.fail("it was decoded"))
+    real = masks.read
+    monkeypatch.setattr(masks, "read", lambda path, **how: real(path, **{**how, "size": None}, max_pixels=100))
+    with pytest.raises(ChallengeError, match="at most `100` pixels are allowed"):
+        DAVIS.import_data(root, tmp_path / "data")
+
+
+def test_an_artifact_of_very_many_clips_is_read_in_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {str(row): f"JPEGImages/480p/c{row}/00000.jpg" for row in range(50_000)}
+    (tmp_path / "paths.json").write_text(json.dumps({"raw": rows}))
+    monkeypatch.setattr(sources, "_located", lambda folder, path: folder / path)
+    began = time.process_time()
+    found = sources.find(tmp_path, [])
+    # Far below the dozen seconds that a search among all clips for each row takes.
+    assert time.process_time() - began < 5
+    assert len(found[sources.Role.TEST].clips) == 50_000

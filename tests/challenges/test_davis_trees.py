@@ -110,3 +110,14 @@ def test_annotations_that_cannot_be_judged_are_not_the_participants_fault(tmp_pa
         judge_tree(short, short, Protocol.DAVIS_2016)
     with pytest.raises(UsageError, match="no sequence `two`"):
         judge_tree(short, short, Protocol.DAVIS_2016, sequences=["two"])
+
+
+def test_names_that_cannot_be_written_are_refused_and_others_quoted(tmp_path: Path) -> None:
+    odd = tree(tmp_path / "odd", {"a\x1b[31m": [TWO] * 4})
+    with pytest.raises(ChallengeError, match="cannot be written") as caught:
+        judge_tree(odd, odd, Protocol.DAVIS_2016)
+    assert str(caught.value).isprintable()
+    comma = tree(tmp_path / "comma", {'a,"b"': [TWO] * 4})
+    table = judge_tree(comma, comma, Protocol.DAVIS_2016).write(tmp_path)[1]
+    with table.open(newline="") as stream:
+        assert list(csv.reader(stream))[1] == ['a,"b"', "1.000", "1.000"]

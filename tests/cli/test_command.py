@@ -50,6 +50,10 @@ def test_no_arguments_show_the_help_and_are_wrong_use(capsys: pytest.CaptureFixt
         "audit",
         "train",
         "identify",
+        "segment",
+        "profile",
+        "log",
+        "score-tree",
     ],
 )
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:

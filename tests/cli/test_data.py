@@ -92,3 +92,11 @@ def test_a_challenge_without_the_hook_says_so(
 def test_every_command_about_data_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["data", command, "-h"]) == 0
     assert f"podium data {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["subset", "split", "rehearse"])
+def test_a_seed_below_zero_is_wrong_use(
+    data: DataSet, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["data", command, "davis", str(data.root), str(tmp_path / "x"), "--seed", "-1"]) == 2
+    assert "--seed" in capsys.readouterr().err

@@ -144,3 +144,9 @@ def test_the_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert "podium score-tree DAVIS/Annotations/480p results --protocol 2016" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+def test_a_list_without_end_is_refused(truth: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [str(truth), str(truth)]
+    assert call(["score-tree", *folders, "--protocol", "2016", "--sequences", "/dev/zero"]) == 2
+    assert "has more than `1,048,576` bytes" in capsys.readouterr().err.replace("\n", " ")

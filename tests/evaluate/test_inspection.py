@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ class StandIn:
         ids = sorted(path.stem for path in (box.mounts[0].source / "query").glob("*.mp4"))
         write_descriptors(out / OUTPUT, ids, np.eye(len(ids), 512, dtype=np.float32), np.zeros(len(ids)))
         if self.spoil:
-            (box.submission / self.spoil).write_text("small")
+            place = box.submission / self.spoil.removeprefix("pipe:")
+            os.mkfifo(place) if self.spoil.startswith("pipe:") else place.write_text("small")
         outputs = (OutputFile(name=OUTPUT, size_bytes=1, digest="sha256:0"),)
         return Run(backend=self.name, failure=None, message="", usage=Usage(wall_seconds=2.0), outputs=outputs)
 
@@ -185,3 +187,10 @@ def test_bare_predictions_are_not_inspected(videos: DataSet, tmp_path: Path) -> 
     assert inspector.seen == []
     assert report.score is not None
     assert report.score.measure("parameters") is None
+
+
+def test_a_run_that_leaves_a_pipe_in_its_own_submission_is_refused(box: StandIn, run: Callable[..., Any]) -> None:
+    box.spoil = "pipe:queue"
+    report = run(Inspector())
+    assert report.verdict is Verdict.INVALID
+    assert report.message == "the run changed the files of its own submission"

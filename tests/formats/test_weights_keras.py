@@ -157,3 +157,24 @@ def test_an_archive_whose_weights_are_missing_or_broken_is_refused(tmp_path: Pat
         target.writestr("config.json", b"{}")
         target.writestr("model.weights.h5", held.getvalue())
     assert tally([read_weights(tmp_path / "c.keras")]).parameters == 8
+
+
+def test_what_lies_in_a_chunk_past_the_shape_belongs_to_no_tensor(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("a/vars/0", (100_000,), "f4", maxshape=(None,), chunks=(100_000,))
+        data[:] = np.arange(100_000)
+        data.resize((10,))
+    found = read_weights(tmp_path / "a.h5")
+    assert tally([found]).parameters == 10
+    assert found.other_bytes >= 4 * (100_000 - 10)
+
+
+def test_zeros_that_pack_well_do_not_cover_for_other_bytes(tmp_path: Path) -> None:
+    held = io.BytesIO()
+    with h5py.File(held, "w") as file:
+        file["layers/dense/vars/0"] = np.zeros(1_000_000, "f4")
+    hidden = np.random.default_rng(0).bytes(2_000_000)
+    with zipfile.ZipFile(tmp_path / "a.keras", "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("config.json", b"{}")
+        target.writestr("model.weights.h5", held.getvalue() + hidden)
+    assert read_weights(tmp_path / "a.keras").other_bytes >= 2_000_000

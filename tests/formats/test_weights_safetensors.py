@@ -119,3 +119,17 @@ def test_law_any_bytes_give_a_file_or_a_refusal(raw: bytes) -> None:
         except SubmissionError:
             return
         assert sum(each.stored_bytes for each in found) <= len(raw)
+
+
+def test_numbers_beyond_counting_are_refused_like_any_other_fault(tmp_path: Path) -> None:
+    # Python refuses to write numbers of more than 4,300 digits, which must not become a fault of its own.
+    sides = [10**4_000] * 30
+    path = write(tmp_path / "a.safetensors", {"w": entry("F32", sides, 0, 4)}, b"\1" * 4)
+    with pytest.raises(SubmissionError, match="the shape is none"):
+        read_weights(path)
+
+
+def test_names_are_safe_to_print(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.safetensors", {"\x1b[31m\ud800w": entry("U8", [4], 0, 4)}, b"\1" * 4)
+    [tensor] = read_weights(path).tensors
+    assert tensor.name == "\ufffd[31m\ufffdw"

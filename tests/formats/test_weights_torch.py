@@ -281,3 +281,31 @@ def test_plain_pickles_of_numbers_are_followed_as_python_reads_them() -> None:
     value = {"a": [1, 2.5, None, True, "x", (1, 2)], "b": {"c": 1 << 70}}
     for protocol in range(2, 6):
         assert follow(pickle.dumps(value, protocol), "a").value == value
+
+
+HUGE = (1 << 20_000).to_bytes(2_501, "little")
+
+
+@pytest.mark.parametrize("raw", [b"%s.", b"\x80\x02}%sK\x01s.", b"\x80\x02(%st."])
+def test_numbers_beyond_counting_are_refused_like_any_other_fault(raw: bytes) -> None:
+    # Python refuses to write numbers of more than 4,300 digits, which must not become a fault of its own.
+    with pytest.raises(SubmissionError, match="more than 1024 bits"):
+        follow(raw % (b"\x8b" + struct.pack("<i", len(HUGE)) + HUGE), "a.pt")
+
+
+def test_one_tensor_named_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium.formats.weights.torch_archive.MAX_TENSORS", 100)
+    path = saved([torch.zeros(2)] * 101, tmp_path)
+    with pytest.raises(SubmissionError, match="more than `100` tensors"):
+        read_weights(path)
+    assert tally([read_weights(saved([torch.zeros(2)] * 100, tmp_path))]).parameters == 2
+
+
+@pytest.mark.parametrize("kind", ["QUInt4x2Storage", "QUInt2x4Storage", "NewStorage"])
+def test_storages_that_pack_several_weights_into_a_byte_are_refused(tmp_path: Path, kind: str) -> None:
+    path = saved(torch.zeros(4), tmp_path)
+    changed = rewrite(
+        path, lambda name, raw: raw.replace(b"FloatStorage", kind.encode()) if "data.pkl" in name else raw
+    )
+    with pytest.raises(SubmissionError, match=f"`{kind}`, which cannot be counted"):
+        read_weights(changed)

@@ -188,3 +188,9 @@ def test_the_command_writes_the_page_and_still_prints_the_table(
     assert [line.split()[1] for line in captured.out.splitlines()[1:]] == ["two", "one"]
     assert f"wrote `{page}`" in captured.err.replace("\n", "")
     assert "mean IoU against seconds per frame" in page.read_text()
+
+
+@pytest.mark.parametrize("cost", [5e-324, 1e-300, 1e300, 1.7e308, math.inf, math.nan])
+def test_costs_beyond_counting_are_left_out_and_cost_nobody_the_page(cost: float) -> None:
+    assert scatter.draw([point(cost, 0.5)], x_label="x", y_label="y", limit=5e7) is None
+    assert len(drawn(point(cost, 0.5), point(1e9, 0.4), limit=5e7).dots) == 1

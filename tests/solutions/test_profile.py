@@ -261,3 +261,24 @@ def test_torch_and_keras_agree_on_the_same_network(nets: Path, monkeypatch: pyte
     free = keras.Model(*(lambda i: (i, layers.Conv2D(1, 1)(i)))(keras.Input((None, None, 3))))
     with pytest.raises(UsageError, match="--input"):
         profile.profile_keras(free)
+
+
+def test_an_onnx_graph_that_is_not_sound_has_no_multiply_adds_and_ends_nothing(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    h, kind = onnx.helper, onnx.TensorProto.FLOAT
+    flat, scalar = h.make_tensor_value_info("x", kind, [1, 3]), h.make_tensor_value_info("x", kind, [])
+    for number, (given, inputs, outputs) in enumerate(
+        ((flat, ["x"], ["y"]), (flat, ["x", "x"], []), (scalar, ["x", "x"], ["y"]))
+    ):
+        path = tmp_path / f"{number}.onnx"
+        graph = h.make_graph([h.make_node("MatMul", inputs, outputs)], "g", [given], [])
+        path.write_bytes(h.make_model(graph).SerializeToString())
+        made = profile.profile_file(path, repeats=0)
+        assert made.multiply_adds is None
+        assert any("multiply-adds are not known" in each for each in made.notes)
+    for sides in ([0, 3], [1 << 20, 1 << 20]):
+        given = h.make_tensor_value_info("x", kind, sides)
+        graph = h.make_graph([h.make_node("Relu", ["x"], ["y"])], "g", [given], [])
+        (tmp_path / "a.onnx").write_bytes(h.make_model(graph).SerializeToString())
+        with pytest.raises(UsageError, match="numbers are allowed"):
+            profile.profile_file(tmp_path / "a.onnx")

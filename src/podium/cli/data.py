@@ -9,11 +9,13 @@ import click
 
 from podium.challenges import challenge as find_challenge
 from podium.cli import talk
-from podium.cli.options import challenge_argument, json_option, path_argument, print_json, seed_option
+from podium.cli.options import challenge_argument, json_option, path_argument, print_json
 from podium.errors import UsageError
 from podium.types import DataRequest, DataSet, Severity
 
 _NOTES = "notes.txt"
+_SEED = click.IntRange(0)
+_drawn_seed = click.option("--seed", default=0, show_default=True, type=_SEED, help="Seed of everything that is drawn.")
 
 
 @click.group("data", epilog="\b\nExample:\n  podium data make vsc-descriptor data/vsc --media my_videos --size base")
@@ -45,7 +47,7 @@ def data_command() -> None:
     show_default=True,
     help="0: easiest; 0.5: like the real set; 1: hardest.",
 )
-@seed_option
+@_drawn_seed
 @click.option("--workers", default=os.cpu_count() or 1, show_default="all processors", help="Processes to use.")
 def make(
     challenge_id: str, into: Path, media: Path | None, size: str, difficulty: float, seed: int, workers: int
@@ -92,7 +94,7 @@ def check(challenge_id: str, data: Path, as_json: bool) -> int:
 @path_argument("data", "DIR")
 @path_argument("into", "OUT", exists=False)
 @click.option("--proportion", default=0.01, show_default=True, help="Of the queries.")
-@click.option("--seed", default=42, show_default=True, help="Of the draw; 42 is the official one.")
+@click.option("--seed", default=42, show_default=True, type=_SEED, help="Of the draw; 42 is the official one.")
 def subset(challenge_id: str, data: Path, into: Path, proportion: float, seed: int) -> None:
     """The same data set with fewer queries for the code, drawn the official way where there is one."""
     made = find_challenge(challenge_id).subset_data(DataSet(data), into, proportion=proportion, seed=seed)
@@ -104,7 +106,7 @@ def subset(challenge_id: str, data: Path, into: Path, proportion: float, seed: i
 @path_argument("data", "DIR")
 @path_argument("into", "OUT", exists=False)
 @click.option("--share", default=0.8, show_default=True, help="Of the clips that go to training; the rest is held out.")
-@click.option("--seed", default=42, show_default=True, help="Of the draw.")
+@click.option("--seed", default=42, show_default=True, type=_SEED, help="Of the draw.")
 def split(challenge_id: str, data: Path, into: Path, share: float, seed: int) -> None:
     """The same data set with other clips held out of what there is to learn from; clips stay whole."""
     split_data = find_challenge(challenge_id).split_data
@@ -118,7 +120,7 @@ def split(challenge_id: str, data: Path, into: Path, share: float, seed: int) ->
 @challenge_argument
 @path_argument("data", "DIR")
 @path_argument("into", "OUT", exists=False)
-@seed_option
+@_drawn_seed
 def rehearse(challenge_id: str, data: Path, into: Path, seed: int) -> None:
     """A twin of the test set to dry-run with: the same names and sizes, random content. A score on it means nothing."""
     rehearse_data = find_challenge(challenge_id).rehearse_data

@@ -34,7 +34,7 @@ Example:
 @click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Frames in a call.")
 @click.option("--repeats", type=click.IntRange(0), default=5, show_default=True, help="Timed calls; 0 takes no time.")
 @click.option("--depth", type=click.IntRange(1, 8), default=1, show_default=True, help="How deep the parts lie.")
-@click.option("--run", "runs", is_flag=True, help="Run a TorchScript file, which is a program.")
+@click.option("--run", "runs", is_flag=True, help="Run a TorchScript or ONNX file, which is a program.")
 @json_option
 def profile_command(
     model: str, shapes: tuple[str, ...], batch: int, repeats: int, depth: int, runs: bool, as_json: bool

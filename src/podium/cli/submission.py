@@ -20,7 +20,9 @@ from podium.types import DataSet, Template
 @click.command("new", epilog="\b\nExample:\n  podium new vsc-descriptor my_solution --from baseline --data data/vsc")
 @challenge_argument
 @path_argument("into", "DIR", exists=False)
-@click.option("--from", "template_name", default="starter", show_default=True, help="`starter` or `baseline`.")
+@click.option(
+    "--from", "template_name", default="starter", show_default=True, help="A template: `podium show ID` lists them."
+)
 @data_option(required=False, text="Fill in what the template fits or uploads for this data set.")
 @click.option("--weights", help="Of the baseline: a TorchScript, safetensors or checkpoint file, or `timm:NAME`.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Another option of the template.")

@@ -77,10 +77,12 @@ def read_list(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError: The file is too large, is no text, or names nothing.
     """
-    if path.stat().st_size > _MOST_LIST_BYTES:
+    with path.open("rb") as stream:
+        raw = stream.read(_MOST_LIST_BYTES + 1)
+    if len(raw) > _MOST_LIST_BYTES:
         raise UsageError(f"`{path}` has more than `{_MOST_LIST_BYTES:,}` bytes; one name a line is needed")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UsageError(f"`{path}` is no text; one name a line is needed") from error
     firsts = [line.split()[0] for line in lines if line.strip()]

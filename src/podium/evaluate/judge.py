@@ -34,6 +34,8 @@ from podium.types import (
 )
 
 CPU_SECONDS = 4 * 3_600
+LOOK_CPU_SECONDS = 600
+"""Before anything has run, a look at the files of a submission may not take longer than this."""
 MEMORY_BYTES = 64 << 30
 
 
@@ -126,11 +128,11 @@ def judge_apart(challenge: Challenge, case: Case) -> Judgement:
 
 def main() -> None:
     """Judges the case on stdin and writes the judgement to stdout, under limits."""
-    _limit(resource.RLIMIT_CPU, CPU_SECONDS)
+    case = msgspec.json.decode(sys.stdin.buffer.read(), type=Case)
+    _limit(resource.RLIMIT_CPU, LOOK_CPU_SECONDS if case.look_only else CPU_SECONDS)
     _limit(resource.RLIMIT_DATA, MEMORY_BYTES)
     _limit(resource.RLIMIT_NOFILE, 1_024)
     _limit(resource.RLIMIT_CORE, 0)
-    case = msgspec.json.decode(sys.stdin.buffer.read(), type=Case)
     try:
         judgement = judge(find_challenge(case.challenge), case)
     except PodiumError as error:

@@ -143,7 +143,7 @@ def _looked(challenge: Challenge, case: Case) -> Judgement | None:
 
 def _judged(challenge: Challenge, data: DataSet, case: Case, unpacked: Unpacked, done: Execution) -> Report:
     """The report of an execution; uploads move from the submission to the predictions."""
-    changed = challenge.inspect is not None and digests.digest_folder(unpacked.folder) != unpacked.digest
+    changed = challenge.inspect is not None and _changed(unpacked)
     for upload in challenge.uploads:
         if (unpacked.folder / upload).is_file():
             move(unpacked.folder / upload, done.predictions / upload)
@@ -157,6 +157,15 @@ def _judged(challenge: Challenge, data: DataSet, case: Case, unpacked: Unpacked,
         judgement = judge_apart(challenge, dataclasses.replace(case, run=done.run))
         made = dataclasses.replace(made, predictions=digests.digest_folder(done.predictions))
     return _report(challenge, data, case, judgement, made=made, name=unpacked.name, ran=done.run)
+
+
+def _changed(unpacked: Unpacked) -> bool:
+    """Whether the files of a submission are others than they were."""
+    try:
+        return digests.digest_folder(unpacked.folder) != unpacked.digest
+    except (SubmissionError, UsageError, OSError):
+        # A link, a pipe or what may not be read: nothing of the kind was there.
+        return True
 
 
 def _verdict(failure: Failure) -> Verdict:

@@ -19,6 +19,8 @@ _MOST_NAMES = 10
 _CHARACTER, _LINE = 9.0, 18.0
 _STEPS: tuple[tuple[float, ...], ...] = ((1, 2, 5), (1, 3), (1,))
 _MOST_TICKS = 7
+# Logarithms beyond these would leave the floats, and nothing costs so little or so much.
+_LEAST, _MOST = 1e-100, 1e100
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -92,12 +94,12 @@ def draw(points: Iterable[Point], *, x_label: str, y_label: str, limit: float | 
     Points that would hide each other are moved apart sideways.
 
     Args:
-        points: Those whose cost is negative, or that have a number that is not finite, are left out.
+        points: Those whose cost is negative or beyond counting, or that have no finite score, are left out.
         x_label: Name of the cost.
         y_label: Name of the score.
         limit: Drawn as a line across the plot.
     """
-    every = [each for each in points if each.cost >= 0 and math.isfinite(each.cost) and math.isfinite(each.value)]
+    every = [each for each in points if _countable(each.cost) and math.isfinite(each.value)]
     costs = [each.cost for each in every if each.cost > 0]
     if not costs:
         return None
@@ -119,6 +121,10 @@ def draw(points: Iterable[Point], *, x_label: str, y_label: str, limit: float | 
         limit_label="" if limit is None else f"limit {compact(limit)}",
         limit_anchor="end" if limit_x is not None and limit_x > (_LEFT + _RIGHT) / 2 else "start",
     )
+
+
+def _countable(cost: float) -> bool:
+    return cost == 0 or _LEAST <= cost <= _MOST
 
 
 def compact(value: float) -> str:

@@ -121,6 +121,9 @@ def write(
     every = sorted((each for each in sequences if each.frames), key=_by_value)
     page.parent.mkdir(parents=True, exist_ok=True)
     encoding, reason = _encoding(options)
+    for old in (page.parent / VIDEOS).glob("*"):
+        if old.suffix in (".mp4", ".webm"):
+            old.unlink()
     drawn = every[: options.most_sequences]
     rows = [_row(f"clip-{at + 1}" if at < len(drawn) else "", each) for at, each in enumerate(every)]
     cards = _cards(drawn, rows, page.parent / VIDEOS, data, encoding, progress)

@@ -39,11 +39,13 @@ def subset_data(data: DataSet, into: Path, *, proportion: float, seed: int) -> D
         seed: Of the draw.
 
     Raises:
-        UsageError: The proportion is out of range, or `into` is not empty.
-        ChallengeError: A table or a mask of the data set is broken, or no mask has any foreground.
+        UsageError: The proportion is out of range, or `into` is not empty or lies in the data set.
+        ChallengeError: A table or a mask of the data set is broken, a file is a link that leads out of it, or no mask
+            has any foreground.
     """
     if not 0 < proportion <= 1:
         raise UsageError(f"the proportion is `{proportion}`; it must be above 0 and at most 1")
+    layout.check_apart(data, into)
     sequences = layout.judged_sequences(data)
     truth = layout.annotation_paths(data, sequences) if inspection.labelled(data) else None
     order: list[int] = np.random.default_rng(seed).permutation(len(sequences)).tolist()
@@ -58,12 +60,12 @@ def subset_data(data: DataSet, into: Path, *, proportion: float, seed: int) -> D
         test = {data.inputs / frame.path for sequence in sequences for frame in sequence.frames}
         _link_rest(data, smaller, test | set((truth or {}).values()))
         for frame in frames:
-            datasets.link(data.inputs / frame.path, smaller.inputs / frame.path)
+            datasets.link(layout.own(data, data.inputs / frame.path), smaller.inputs / frame.path)
         paths.write(smaller.inputs / paths.PATHS, {paths.RAW: [frame.path for frame in frames]})
         if truth is not None:
             names = [truth[frame.row].relative_to(data.answers).as_posix() for frame in frames]
             for name in names:
-                datasets.link(data.answers / name, smaller.answers / name)
+                datasets.link(layout.own(data, data.answers / name), smaller.answers / name)
             paths.write(smaller.answers / paths.PATHS, {paths.ANNOTATION: names})
         digests.write_manifest(smaller.root)
     return smaller
@@ -77,6 +79,6 @@ def _filled(sequence: layout.Sequence, truth: dict[int, Path]) -> bool:
 def _link_rest(data: DataSet, smaller: DataSet, test: set[Path]) -> None:
     """Everything that is neither a file of the test set nor says which there are."""
     anew = test | {data.inputs / paths.PATHS, data.answers / paths.PATHS, data.manifest}
-    for path in sorted(data.root.rglob("*")):
-        if path.is_file() and path not in anew:
+    for path in layout.own_files(data, data.root):
+        if path not in anew:
             datasets.link(path, smaller.root / path.relative_to(data.root))

@@ -12,7 +12,6 @@ small. The rule is the contest's: fewer than 50 million parameters, all parts co
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -20,15 +19,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from podium.challenges.davis.findings import Findings
+from podium.challenges.davis.findings import Findings, like
 from podium.challenges.davis.layout import judged_sequences
-from podium.challenges.davis.metadata import PARAMETER_LIMIT, PARAMETERS, Metadata
+from podium.challenges.davis.metadata import AMOUNT, PARAMETER_LIMIT, PARAMETERS, Metadata, is_amount
 from podium.challenges.davis.paths import read_json
 from podium.challenges.davis.predictions import DavisPredictions
-from podium.errors import SubmissionError, UsageError, nearest
+from podium.errors import SubmissionError, UsageError
 from podium.formats.faults import Faults, shown, sized
 from podium.formats.files import READ_FLAGS, replacing
-from podium.formats.weights import Tally, WeightFile, read_weights, tally, weight_kind
+from podium.formats.weights import Role, Tally, WeightFile, read_weights, tally, weight_kind
 from podium.types import DataSet, Inspection, Measure, Problem, Run, Severity
 
 MODEL = "model.json"
@@ -41,11 +40,15 @@ LARGEST_OTHER_BYTES = 4 << 20
 OTHER_BYTES = 16 << 20
 """The most that all such bytes may be together."""
 
+PARAMETER_BYTES = 4
+"""What a parameter may take: `PARAMETER_LIMIT` times that is the most bytes of all."""
+
 TOLERANCE = 0.001
 """By how much of the count `nparams` may fall short: buffers of a model cannot be told from its parameters."""
 
 _MOST_FILES = 20_000
 _MOST_WEIGHTS = 1_000
+_LONGEST_NAME = 1_000
 _EXAMPLE = f'write `{{"{WEIGHTS}": ["model_assets/weights.safetensors"]}}`, or `{{"{WEIGHTS}": []}}` without a model'
 _SUFFIXES = frozenset(
     {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".onnx", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".npz"}
@@ -71,13 +74,13 @@ def write_declaration(folder: Path, declaration: Declaration) -> None:
     """Writes ``model.json`` into a submission.
 
     Raises:
-        UsageError: `multiply_adds` is negative or not finite.
+        UsageError: `multiply_adds` is not a number that is read again.
     """
     table: dict[str, Any] = {WEIGHTS: list(declaration.weights)}
     amount = declaration.multiply_adds
     if amount is not None:
-        if not (math.isfinite(amount) and amount >= 0):
-            raise UsageError(f"`{MULTIPLY_ADDS}` is `{amount}`; a number from 0 on is needed")
+        if not is_amount(amount):
+            raise UsageError(f"`{MULTIPLY_ADDS}` is `{amount}`; {AMOUNT}")
         table[MULTIPLY_ADDS] = amount
     with replacing(folder / MODEL) as stream:
         stream.write((json.dumps(table) + "\n").encode("utf-8"))
@@ -98,10 +101,14 @@ def inspect(submission: Path, predictions: Any, data: DataSet, *, run: Run | Non
     if declaration is None:
         return Inspection(problems=look.problems)
     weights = look.weights(declaration)
-    look.others(declaration, weights)
+    look.others(declaration)
     counts = tally(weights.values())
     sound = not any(each.severity is Severity.ERROR for each in look.problems)
-    problems = (*look.problems, *_limit(counts), *(_claims(metadata, counts, weights) if metadata and sound else ()))
+    problems = (
+        *look.problems,
+        *_limit(counts, weights),
+        *(_claims(metadata, counts, weights) if metadata and sound else ()),
+    )
     measures = (
         *((_parameters(counts, len(weights)),) if sound else ()),
         *_multiply_adds(declaration, metadata),
@@ -117,6 +124,7 @@ class _Look:
         self._folder = folder
         self._faults: list[Problem] = []
         self._files = dict(self._walk("", 0))
+        self._spare: dict[str, int] = {}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -139,8 +147,7 @@ class _Look:
         refused: dict[str, SubmissionError] = {}
         for name in declaration.weights:
             if name not in self._files:
-                near = nearest(name, self._files)
-                near = f"; {near}" if near.startswith("did") else ""
+                near = like(name[:_LONGEST_NAME], self._files)
                 self._add(MODEL, f"{shown(name)} is declared and is no file of the submission{near}")
                 continue
             try:
@@ -151,10 +158,11 @@ class _Look:
         for name, error in refused.items():
             if name not in held:
                 self._faults += [replace(each, place=_place(name, each.place)) for each in error.problems]
-        self._check_spare({name: file.other_bytes for name, file in read.items()} | held)
+        self._spare = {name: file.other_bytes for name, file in read.items()} | held
+        self._check_spare()
         return read
 
-    def others(self, declaration: Declaration, weights: dict[str, WeightFile]) -> None:
+    def others(self, declaration: Declaration) -> None:
         """Refuses files that are not declared and may hold weights."""
         rest = {name: size for name, size in self._files.items() if name not in declaration.weights}
         named = [name for name in rest if self._is_weight(name)]
@@ -168,7 +176,7 @@ class _Look:
                 count = len(listed) - 2 if at == 2 else 1
                 self._add(shown(name), what, hint=hint, count=count)
         total = sum(size for name, size in rest.items() if name not in named and name not in large)
-        total += sum(each.other_bytes for each in weights.values())
+        total += sum(self._spare.values())
         if total > OTHER_BYTES:
             message = f"{sized(total)} of the submission belong to no weights; at most {sized(OTHER_BYTES)} are allowed"
             self._add(MODEL, message, hint="take out what the code does not need: pictures, videos, archives")
@@ -193,8 +201,8 @@ class _Look:
                     ranges.setdefault(target, []).append((each.offset, each.offset + each.length))
         return {target: self._files[target] - _covered(spans) for target, spans in ranges.items()}
 
-    def _check_spare(self, spare: dict[str, int]) -> None:
-        for name, size in spare.items():
+    def _check_spare(self) -> None:
+        for name, size in self._spare.items():
             if size > LARGEST_OTHER_BYTES:
                 message = f"{sized(size)} of this weight file belong to no tensor; at most "
                 self._add(shown(name), f"{message}{sized(LARGEST_OTHER_BYTES)} are allowed")
@@ -235,9 +243,8 @@ class _Look:
 def _declaration(table: dict[str, Any], findings: Findings) -> Declaration | None:
     listed, amount = table.get(WEIGHTS), table.get(MULTIPLY_ADDS)
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in cast(list[object], listed)):
-        like = next((key for key in table if nearest(key, [WEIGHTS]).startswith("did")), None)
-        near = f"; there is {shown(like)}" if like is not None else ""
-        what = f"`{WEIGHTS}` is no list of file names" if WEIGHTS in table else f"the key `{WEIGHTS}` is missing{near}"
+        what = f"the key `{WEIGHTS}` is missing{like(WEIGHTS, table)}"
+        what = f"`{WEIGHTS}` is no list of file names" if WEIGHTS in table else what
         findings.note("weights", "", what, hint=_EXAMPLE)
         return None
     names = cast(list[str], listed)
@@ -246,15 +253,15 @@ def _declaration(table: dict[str, Any], findings: Findings) -> Declaration | Non
         return None
     for name in sorted({each for each in names if names.count(each) > 1}):
         findings.note("twice", "", f"{shown(name)} is declared twice", hint="list each file once")
-    if amount is not None and not _is_amount(amount):
-        message = f"`{MULTIPLY_ADDS}` is {shown(amount)}; a number from 0 on is needed"
+    if amount is not None and not is_amount(amount):
+        message = f"`{MULTIPLY_ADDS}` is {shown(amount)}; {AMOUNT}"
         findings.note("amount", "", message, hint="leave it out when it is not known")
         amount = None
     clean = dict.fromkeys(name.removeprefix("./") for name in names)
     return Declaration(weights=tuple(clean), multiply_adds=None if amount is None else float(amount))
 
 
-def _limit(counts: Tally) -> Iterator[Problem]:
+def _limit(counts: Tally, weights: dict[str, WeightFile]) -> Iterator[Problem]:
     if counts.parameters >= PARAMETER_LIMIT:
         message = f"the weight files hold `{counts.parameters:,}` parameters; "
         message += f"fewer than `{PARAMETER_LIMIT:,}` are allowed"
@@ -262,6 +269,12 @@ def _limit(counts: Tally) -> Iterator[Problem]:
         if counts.counted_constants or counts.counted_statistics:
             hint += "; large constants and statistics count as well"
         yield Problem(place=MODEL, message=message, hint=hint)
+    learned = (each for file in weights.values() for each in file.tensors if each.role is Role.PARAMETER)
+    size, most = sum(each.size_bytes for each in learned), PARAMETER_BYTES * PARAMETER_LIMIT
+    if size >= most:
+        # Else two weights could hide in each number of 64 bits.
+        message = f"the parameters take {sized(size)}; at `{PARAMETER_BYTES}` bytes each, less than {sized(most)} is"
+        yield Problem(place=MODEL, message=f"{message} allowed", hint="store them as float32")
 
 
 def _claims(metadata: Metadata, counts: Tally, weights: dict[str, WeightFile]) -> Iterator[Problem]:
@@ -301,10 +314,6 @@ def _seconds(run: Run | None, data: DataSet) -> Iterator[Measure]:
         frames = sum(len(each.frames) for each in judged_sequences(data))
         note = f"of the whole run, start and all, over {frames:,} frames on this machine"
         yield Measure(name="seconds per frame", value=run.wall_seconds / frames if frames else None, note=note)
-
-
-def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 def _is_pickle_or_array(path: Path) -> bool:

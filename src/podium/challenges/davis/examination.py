@@ -19,11 +19,12 @@ from podium.challenges.davis.sources import SourceFrame
 from podium.errors import ChallengeError
 from podium.formats import masks
 from podium.formats.faults import shown
-from podium.formats.masks import Levels, MaskKind
+from podium.formats.masks import Levels, MaskFlaw, MaskKind
 from podium.types import Severity
 
 _KINDS = (MaskKind.GREY, MaskKind.PALETTE, MaskKind.ONE_BIT)
 _COLOURS = (MaskKind.COLOUR, MaskKind.ALPHA)
+_UNREAD = (MaskFlaw.SIZE, MaskFlaw.PIXELS, MaskFlaw.ANIMATED)
 _VOID = 255
 _TAIL_BYTES = 4_096
 
@@ -119,7 +120,7 @@ class Examination:
         """Whether a mask has foreground."""
         where = _where(frame)
         reading = masks.read(path.resolve(), kinds=(*_KINDS, *_COLOURS), size=size)
-        if reading.kind in _COLOURS and not any(each.flaw is masks.MaskFlaw.SIZE for each in reading.faults):
+        if reading.kind in _COLOURS and not any(each.flaw in _UNREAD for each in reading.faults):
             return self._colour(path, where)
         for each in reading.faults:
             self._findings.note(f"mask {each.flaw}", where, f"`{path.name}`: {each.message}")

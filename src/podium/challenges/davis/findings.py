@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
+from podium.errors import nearest
 from podium.formats.faults import Faults
 from podium.types import Severity
+
+_MOST_NAMES, _LONGEST_NAME = 1_000, 60
+
+
+def like(name: str, known: Iterable[str]) -> str:
+    """A clause that suggests the nearest of a stranger's names, which may hold anything; empty where none is near.
+
+    >>> like("output", ["outputs", "raw"]), like("output", ["raw"])
+    ('; did you mean `outputs`?', '')
+    """
+    names = [each for each in islice(known, _MOST_NAMES) if len(each) <= _LONGEST_NAME and each.isprintable()]
+    near = nearest(name, names)
+    return f"; {near}" if near.startswith("did") else ""
 
 
 @dataclass

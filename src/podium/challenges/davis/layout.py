@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from podium.challenges.davis import paths
-from podium.errors import ChallengeError
+from podium.errors import ChallengeError, UsageError
 from podium.formats import masks
 from podium.formats.masks import MaskKind
 from podium.types import DataSet
@@ -102,6 +102,8 @@ def annotation_paths(data: DataSet, sequences: tuple[Sequence, ...]) -> dict[int
         ChallengeError: ``answers/paths.json`` is missing or broken, or does not name the same frames as the inputs.
     """
     place = data.answers / paths.PATHS
+    if not place.exists():
+        raise ChallengeError(f"the data set has no annotations (no `{place}`), so nothing can be scored")
     rows = paths.read_trusted(place, paths.ANNOTATION)
     frames = [frame for sequence in sequences for frame in sequence.frames]
     if len(rows) != len(frames):
@@ -142,11 +144,45 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     from PIL import Image
 
+    if path.exists() and not path.is_file():
+        raise ChallengeError(f"the data set's `{path}` is no plain file") from OSError("it is no plain file")
     try:
         with Image.open(path, formats=["JPEG", "PNG"]) as image:
             return image.height, image.width
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ChallengeError(f"the data set's `{path}` cannot be read: {error}") from error
+
+
+def own_files(data: DataSet, folder: Path) -> tuple[Path, ...]:
+    """Every file below a folder of a data set, sorted.
+
+    Raises:
+        ChallengeError: One is a link that leads out of the data set: what is private must not become part of another.
+    """
+    return tuple(own(data, path) for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def check_apart(data: DataSet, into: Path) -> None:
+    """Refuses to make one data set inside another, whose runs could read its answers there.
+
+    Raises:
+        UsageError: `into` lies in the data set.
+    """
+    if into.resolve().is_relative_to(data.root.resolve()):
+        raise UsageError(f"`{into}` lies in the data set `{data.root}`; name a folder beside it")
+
+
+def own(data: DataSet, path: Path) -> Path:
+    """The path itself, of a plain file in the data set.
+
+    Raises:
+        ChallengeError: It is missing or no plain file, or leads out of the data set.
+    """
+    if not path.resolve().is_relative_to(data.root.resolve()):
+        raise ChallengeError(f"the data set's `{path}` is a link that leads out of it; plain files are needed")
+    if not path.is_file():
+        raise ChallengeError(f"the data set's `{path}` is {'no plain file' if path.exists() else 'missing'}")
+    return path
 
 
 def frames_of(sequences: tuple[Sequence, ...]) -> Iterator[tuple[Sequence, Frame]]:

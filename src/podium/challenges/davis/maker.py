@@ -169,22 +169,23 @@ def film(job: Job, root: Path, *, seed: int) -> tuple[str, dict[str, object]]:
     Returns:
         Its name and what is in it.
     """
-    scene = drawing.draw(job.cast, (seed, job.number))
-    judged = job.part == "test"
-    frames = root / ("inputs" if judged else "public") / layout.IMAGES / job.name
-    truth = root / ("answers" if judged else "public") / layout.ANNOTATIONS / job.name
-    flows = root / "public" / FLOW / job.name
-    for folder in (frames, truth) if judged else (frames, truth, flows):
-        folder.mkdir(parents=True)
-    rng = np.random.default_rng([seed, job.number, _NOISE])
-    shares: list[float] = []
-    for number, shot in enumerate(rendering.render(scene, rng, flow=not judged)):
-        jpeg = images.jpeg_bytes(shot.frame_HWC, quality=scene.lens.quality)
-        (frames / f"{number:05}.jpg").write_bytes(jpeg)
-        masks.write(truth / f"{number:05}.png", shot.mask_HW.astype(np.uint8) * 255)
-        if shot.flow_HW2 is not None:
-            flow.write_flow(flows / f"{number:05}.png", shot.flow_HW2, shot.valid_HW)
-        shares.append(float(shot.mask_HW.mean()))
+    with resampling.one_thread():
+        scene = drawing.draw(job.cast, (seed, job.number))
+        judged = job.part == "test"
+        frames = root / ("inputs" if judged else "public") / layout.IMAGES / job.name
+        truth = root / ("answers" if judged else "public") / layout.ANNOTATIONS / job.name
+        flows = root / "public" / FLOW / job.name
+        for folder in (frames, truth) if judged else (frames, truth, flows):
+            folder.mkdir(parents=True)
+        rng = np.random.default_rng([seed, job.number, _NOISE])
+        shares: list[float] = []
+        for number, shot in enumerate(rendering.render(scene, rng, flow=not judged)):
+            jpeg = images.jpeg_bytes(shot.frame_HWC, quality=scene.lens.quality)
+            (frames / f"{number:05}.jpg").write_bytes(jpeg)
+            masks.write(truth / f"{number:05}.png", shot.mask_HW.astype(np.uint8) * 255)
+            if shot.flow_HW2 is not None:
+                flow.write_flow(flows / f"{number:05}.png", shot.flow_HW2, shot.valid_HW)
+            shares.append(float(shot.mask_HW.mean()))
     sources = sorted({job.cast.ground.name, job.cast.cloth.name, job.cast.occluder.name})
     told = scene.facts | {"mean_share": round(float(np.mean(shares)), 4), "sources": sources}
     return job.name, told
@@ -218,9 +219,7 @@ def _filmed(jobs: Sequence[Job], made: DataSet, request: DataRequest) -> Iterato
         for job in jobs:
             yield work(job)
         return
-    pool = ProcessPoolExecutor(
-        max_workers=request.workers, mp_context=get_context("spawn"), initializer=resampling.one_thread
-    )
+    pool = ProcessPoolExecutor(max_workers=request.workers, mp_context=get_context("spawn"))
     with pool:
         futures = [pool.submit(work, job) for job in jobs]
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podium.challenges.davis.findings import Findings
+from podium.challenges.davis.findings import Findings, like
 from podium.challenges.davis.paths import read_json
-from podium.errors import UsageError, nearest
+from podium.errors import UsageError
 from podium.formats.faults import shown
 from podium.formats.files import replacing
 from podium.types import Severity
@@ -21,6 +20,11 @@ OPERATIONS = "nflops"
 
 PARAMETER_LIMIT = 50_000_000
 """A network must have fewer, all parts counted."""
+
+MOST_OPERATIONS = 1e18
+"""The most operations a frame that are taken for true: a machine that did as many would need hours."""
+
+AMOUNT = f"a number from 0 to {MOST_OPERATIONS:g} is needed"
 
 _EXAMPLE = f'write `{{"{PARAMETERS}": 1234567}}`, the parameters of all parts of the model'
 
@@ -58,11 +62,11 @@ def write_metadata(path: Path, metadata: Metadata) -> None:
     """Writes ``metadata.json``.
 
     Raises:
-        UsageError: A number is negative or not finite.
+        UsageError: A number is negative, or not one that is read again.
     """
     operations = metadata.operations
-    if metadata.parameters < 0 or (operations is not None and not (math.isfinite(operations) and operations >= 0)):
-        raise UsageError("the counts of a model are finite and at least 0")
+    if metadata.parameters < 0 or not (operations is None or is_amount(operations)):
+        raise UsageError(f"the counts of a model are at least 0; of operations {AMOUNT}")
     table: dict[str, Any] = {PARAMETERS: metadata.parameters}
     if operations is not None:
         table[OPERATIONS] = operations
@@ -73,9 +77,7 @@ def write_metadata(path: Path, metadata: Metadata) -> None:
 def _metadata(table: dict[str, Any], findings: Findings) -> Metadata | None:
     parameters, operations = table.get(PARAMETERS), table.get(OPERATIONS)
     if PARAMETERS not in table:
-        near = nearest(PARAMETERS, table) if table else ""
-        near = f"; {near}" if near.startswith("did") else ""
-        findings.note("missing", "", f"the key `{PARAMETERS}` is missing{near}", hint=_EXAMPLE)
+        findings.note("missing", "", f"the key `{PARAMETERS}` is missing{like(PARAMETERS, table)}", hint=_EXAMPLE)
         return None
     if isinstance(parameters, float) and parameters.is_integer():
         parameters = int(parameters)
@@ -88,12 +90,17 @@ def _metadata(table: dict[str, Any], findings: Findings) -> Metadata | None:
         findings.note(
             "limit", "", message, hint="all parts count: a flow network, a frozen encoder, each of an ensemble"
         )
-    if operations is not None and not _is_amount(operations):
-        message = f"`{OPERATIONS}` is {shown(operations)}; a number from 0 on is needed"
+    if operations is not None and not is_amount(operations):
+        message = f"`{OPERATIONS}` is {shown(operations)}; {AMOUNT}"
         findings.note("operations", "", message, hint="leave it out when it is not known")
         operations = None
     return Metadata(parameters=parameters, operations=None if operations is None else float(operations))
 
 
-def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+def is_amount(value: object) -> bool:
+    """True for a number of operations a frame that there can be; as `AMOUNT` says.
+
+    >>> is_amount(2.5e9), is_amount(float("nan")), is_amount(True), is_amount(10**400)
+    (True, False, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_OPERATIONS

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from podium.challenges.davis.findings import Findings
-from podium.errors import ChallengeError, SubmissionError, nearest
+from podium.challenges.davis.findings import Findings, like
+from podium.errors import ChallengeError, SubmissionError
 from podium.formats.faults import Faults, shown
 from podium.formats.files import open_regular, replacing
 from podium.formats.names import name_fault
@@ -55,8 +55,8 @@ def read_column(path: Path, name: str, findings: Findings, *, hint: str = "") ->
     if not isinstance(found, dict):
         what = f"`{name}` is no object" if name in table else f"the key `{name}` is missing"
         hint = f'write `{{"{name}": {{"0": "outputs/00000.png"}}}}`'
-        near = nearest(name, table) if table and name not in table else ""
-        findings.note("column", "", f"{what}{'; ' + near if near else ''}", hint=hint)
+        near = "" if name in table else like(name, table)
+        findings.note("column", "", f"{what}{near}", hint=hint)
         return None
     rows = _rows(cast(Mapping[str, Any], found), name, findings)
     return dict(sorted(rows.items()))

@@ -142,7 +142,7 @@ class _Reader:
         clips = {each.clip for each in self._sequences}
         for found in sorted(each.name for each in self._folder.iterdir() if each.is_dir()):
             if found not in clips:
-                self.findings.note("clip", f"`{found}`", f"no clip is called {shown(found)}; {nearest(found, clips)}")
+                self.findings.note("clip", "", f"no clip is called {shown(found)}; {nearest(found, clips)}")
         for sequence, frame in frames_of(self._sequences):
             path = f"{frame.name}.png"
             if os.path.lexists(self._folder / path):

@@ -43,9 +43,11 @@ def rehearse_data(data: DataSet, into: Path, *, seed: int, progress: Progress = 
         progress: Shows the frames.
 
     Raises:
-        UsageError: `into` is not empty.
-        ChallengeError: The table of the test set or a first frame is broken.
+        UsageError: `into` is not empty or lies in the data set.
+        ChallengeError: The table of the test set or a first frame is broken, a frame is missing, or a file is a link
+            that leads out of the data set.
     """
+    layout.check_apart(data, into)
     sequences = layout.judged_sequences(data)
     total = sum(len(each.frames) for each in sequences)
     with datasets.starting(into) as twin:
@@ -55,7 +57,7 @@ def rehearse_data(data: DataSet, into: Path, *, seed: int, progress: Progress = 
         for sequence, frame in progress(layout.frames_of(sequences), what="drawing frames", total=total):
             rng = np.random.default_rng([seed, frame.row])
             size = sequence.height, sequence.width
-            wanted = (data.inputs / frame.path).stat().st_size
+            wanted = layout.own(data, data.inputs / frame.path).stat().st_size
             suffix = Path(frame.path).suffix.lower()
             raw, quality = _picture(size, wanted, quality, rng) if suffix != ".png" else (_plain(size, rng), quality)
             _write(twin.inputs / frame.path, raw)
@@ -140,9 +142,8 @@ def _blob(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
 
 
 def _link_rest(data: DataSet, twin: DataSet) -> None:
-    for path in sorted(data.public.rglob("*")):
-        if path.is_file():
-            datasets.link(path, twin.root / path.relative_to(data.root))
+    for path in layout.own_files(data, data.public):
+        datasets.link(path, twin.root / path.relative_to(data.root))
 
 
 def _write(path: Path, raw: bytes) -> None:

@@ -19,8 +19,9 @@ from pathlib import Path, PurePosixPath
 from podium.challenges.davis import layout, paths, sets
 from podium.challenges.davis.findings import Findings
 from podium.challenges.davis.sets import Total
-from podium.errors import UsageError
+from podium.errors import SubmissionError, UsageError
 from podium.formats.faults import Faults, shown
+from podium.formats.files import open_regular
 from podium.formats.names import name_fault
 from podium.types import Problem, Severity
 
@@ -29,6 +30,8 @@ _LISTS = "ImageSets"
 _ANNOTATIONS = (layout.ANNOTATIONS, "Annotations_unsupervised/480p")
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _DIGITS = 5
+_CLIP_CHARACTERS = 200
+_MOST_LIST_BYTES = 16 << 20
 
 
 class Role(StrEnum):
@@ -178,7 +181,7 @@ def _tree(root: Path, years: Sequence[Path], download: Path, problems: list[Prob
             found = True
             yield _Candidate(role=role, rank=0, place=part.place, part=part)
     if not found:
-        yield from _unlisted(root, download)
+        yield from _unlisted(root, download, problems)
 
 
 def _listed(root: Path, role: Role, path: Path, download: Path, problems: list[Problem]) -> Part | None:
@@ -206,8 +209,9 @@ def _entries(root: Path, path: Path, findings: Findings) -> dict[str, list[Sourc
     """Each clip of a list, with its frames where the list names them: a clip, or frame and annotation, a line."""
     found: dict[str, list[SourceFrame]] = {}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with open_regular(path.resolve(), max_bytes=_MOST_LIST_BYTES) as stream:
+            lines = stream.read(_MOST_LIST_BYTES).decode("utf-8-sig").splitlines()
+    except (OSError, SubmissionError, UnicodeDecodeError) as error:
         findings.note("list", "", f"the list cannot be read: {shown(error)}")
         return found
     for number, line in enumerate(lines, start=1):
@@ -243,7 +247,7 @@ def _clip_frames(root: Path, clip: str, role: Role, findings: Findings) -> list[
     return frames
 
 
-def _unlisted(root: Path, download: Path) -> Iterator[_Candidate]:
+def _unlisted(root: Path, download: Path, problems: list[Problem]) -> Iterator[_Candidate]:
     """The parts of a tree without lists, by the official names; a clip of none of them is to learn from."""
     findings = Findings()
     clips = sorted(each.name for each in (root / layout.IMAGES).iterdir() if each.is_dir())
@@ -254,6 +258,7 @@ def _unlisted(root: Path, download: Path) -> Iterator[_Candidate]:
             place = f"{_below(root / layout.IMAGES, download)} ({role})"
             part = Part(role=role, place=place, frames=tuple(frames), official=None)
             yield _Candidate(role=role, rank=0, place=place, part=part)
+    _pour(findings, _below(root / layout.IMAGES, download), problems)
 
 
 def _artifact(folder: Path, download: Path, problems: list[Problem]) -> Iterator[_Candidate]:
@@ -301,8 +306,8 @@ def _rows(
         if mask is not None and _frame(mask) != _frame(path):
             findings.note("pair", f"row {row}", f"`{path}` is paired with `{mask}`; both must be of the same frame")
         _take(rows, _located(folder, path), None if mask is None else _located(folder, mask), f"row {row}", findings)
-    order = list(dict.fromkeys(each.clip for each in rows))
-    frames = sorted(rows, key=lambda each: (order.index(each.clip), each.number))
+    order = {clip: at for at, clip in enumerate(dict.fromkeys(each.clip for each in rows))}
+    frames = sorted(rows, key=lambda each: (order[each.clip], each.number))
     if frames != rows:
         message = "the rows do not go clip by clip in order of time; they are numbered anew"
         hint = "results that were made for this artifact do not fit"
@@ -311,12 +316,18 @@ def _rows(
 
 
 def _take(frames: list[SourceFrame], raw: Path, annotation: Path | None, where: str, findings: Findings) -> None:
-    """Adds a frame whose name is a number."""
+    """Adds a frame whose name is a number, of a clip whose name can be one."""
     if not (raw.stem.isascii() and raw.stem.isdigit()):
         findings.note("name", where, f"the frame is called {shown(raw.name)}; a number of five digits is needed")
         return
+    clip = raw.parent.name
+    fault = name_fault(clip, max_characters=_CLIP_CHARACTERS, max_depth=1)
+    if fault or clip != clip.strip():
+        message = f"the clip {shown(clip)} may not be called so: {fault or 'a name may not begin or end in a space'}"
+        findings.note("clip name", "", message, hint="rename its folders")
+        return
     name = f"{int(raw.stem):0{_DIGITS}}"
-    frames.append(SourceFrame(clip=raw.parent.name, name=name, raw=raw, annotation=annotation))
+    frames.append(SourceFrame(clip=clip, name=name, raw=raw, annotation=annotation))
 
 
 def _located(folder: Path, path: str) -> Path:

@@ -14,14 +14,16 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from podium.challenges.davis import layout, paths
-from podium.errors import ChallengeError, UsageError
+from podium.errors import ChallengeError, SubmissionError, UsageError
 from podium.formats import datasets, digests
-from podium.formats.files import replacing
+from podium.formats.files import open_regular, replacing
 from podium.types import DataSet
 
 LISTS = "ImageSets/480p"
 TRAIN_LIST, HELD_OUT_LIST = f"{LISTS}/train.txt", f"{LISTS}/val.txt"
 TRAIN_ARTIFACT, HELD_OUT_ARTIFACT = "split-train", "split-holdout"
+
+_MOST_LIST_BYTES = 16 << 20
 
 SHARE = 0.8
 """Of the clips that go to training; the contest's own."""
@@ -40,17 +42,21 @@ def split_data(data: DataSet, into: Path, *, share: float, seed: int) -> DataSet
         seed: Of the draw.
 
     Raises:
-        UsageError: The share leaves one side without a clip, or `into` is not empty.
-        ChallengeError: There is nothing to learn from, or frames and annotations do not belong together.
+        UsageError: The share leaves one side without a clip, or `into` is not empty or lies in the data set.
+        ChallengeError: There is nothing to learn from, frames and annotations do not belong together, or a file is
+            missing or a link that leads out of the data set.
     """
+    layout.check_apart(data, into)
     pairs = public_pairs(data)
     clips = list(dict.fromkeys(paths.clip_of(raw) for raw, _ in pairs))
     train, held_out = partition(clips, share=share, seed=seed)
+    for path in (path for pair in pairs for path in pair):
+        layout.own(data, data.public / path)
     old = tuple(data.public / name for name in (TRAIN_ARTIFACT, HELD_OUT_ARTIFACT))
     anew = {data.public / TRAIN_LIST, data.public / HELD_OUT_LIST, data.manifest}
     with datasets.starting(into) as parted:
-        for path in sorted(data.root.rglob("*")):
-            if path.is_file() and path not in anew and not any(path.is_relative_to(each) for each in old):
+        for path in layout.own_files(data, data.root):
+            if path not in anew and not any(path.is_relative_to(each) for each in old):
                 datasets.link(path, parted.root / path.relative_to(data.root))
         write_lists(parted.public, train, held_out)
         for name, names in ((TRAIN_ARTIFACT, train), (HELD_OUT_ARTIFACT, held_out)):
@@ -89,13 +95,15 @@ def read_list(path: Path) -> tuple[str, ...]:
     """The clips of a list; none where the file is not there.
 
     Raises:
-        ChallengeError: The file is no text.
+        ChallengeError: The file is no text, or no plain file.
     """
-    try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
-    except FileNotFoundError:
+    if not path.exists():
         return ()
-    except (OSError, UnicodeDecodeError) as error:
+    try:
+        with open_regular(path, max_bytes=_MOST_LIST_BYTES) as stream:
+            text = stream.read(_MOST_LIST_BYTES).decode("utf-8-sig")
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+    except (OSError, SubmissionError, UnicodeDecodeError) as error:
         raise ChallengeError(f"the list `{path}` cannot be read: {error}") from error
 
 

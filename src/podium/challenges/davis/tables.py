@@ -95,6 +95,11 @@ def _write_rounded(path: Path, columns: tuple[str, ...], rows: list[tuple[str, l
     lines = [",".join(columns)]
     for name, values in rows:
         cells = [f"{value:.3f}" for value in values]
-        lines.append(",".join([name, *cells] if name else cells))
+        lines.append(",".join([_quoted(name), *cells] if name else cells))
     with replacing(path) as stream:
         stream.write(("\n".join(lines) + "\n").encode("utf-8"))
+
+
+def _quoted(name: str) -> str:
+    """A cell of a CSV file, in quotes where it needs them."""
+    return '"' + name.replace('"', '""') + '"' if any(each in name for each in ',"\r\n') else name

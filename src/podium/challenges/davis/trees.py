@@ -24,7 +24,7 @@ from podium.challenges.davis.findings import Findings
 from podium.challenges.davis.tables import write_statistics
 from podium.errors import ChallengeError, SubmissionError, UsageError
 from podium.formats import masks
-from podium.formats.faults import Faults
+from podium.formats.faults import Faults, shown
 from podium.formats.masks import Levels, MaskKind
 from podium.metrics.objects import MOST_PROPOSALS, VOID, ObjectTracks, Task, object_count
 from podium.metrics.regions import Comparison
@@ -130,7 +130,7 @@ def judge_tree(
         progress: Shows the walk over the sequences.
 
     Raises:
-        ChallengeError: An annotation is broken, or shows no object where it must.
+        ChallengeError: An annotation is broken, or shows no object where it must, or a name cannot be written.
         SubmissionError: Results are missing or broken; carries every problem.
         UsageError: There is no sequence, or one is not annotated.
     """
@@ -138,8 +138,11 @@ def judge_tree(
     names = found if sequences is None else sorted(sequences)
     unknown = [each for each in names if each not in found]
     if unknown or not names:
-        what = f"no sequence `{unknown[0]}`" if unknown else "no sequence"
+        what = f"no sequence {shown(unknown[0])}" if unknown else "no sequence"
         raise UsageError(f"`{annotations}` has {what}; a folder of masks for each is needed")
+    odd = next((each for each in names if not each.isprintable()), None)
+    if odd is not None:
+        raise ChallengeError(f"the name of the sequence {shown(odd)} cannot be written; rename its folder")
     findings = Findings()
     tracks: list[TrackScore] = []
     for name in progress(names, what="judging sequences", total=len(names)):

@@ -34,7 +34,7 @@ from podium.formats.zips import entry_chunks, read_directory
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
-MAX_WEIGHTS_BYTES = 4 << 30
+MAX_WEIGHTS_BYTES = 1 << 30
 _MAX_ENTRIES = 10_000
 _MAX_GROUPS = 200_000
 _MAX_DEPTH = 64
@@ -74,8 +74,10 @@ def read_archive(stream: BinaryIO, name: str) -> tuple[Tensor, ...]:
         raise error if error.problems else fault(name, str(error)) from error
     if held[0].packed_bytes == held[0].size_bytes:
         return tensors
-    # Of a packed entry nobody can say what each tensor takes, so the whole entry is shared out.
-    share = held[0].packed_bytes / max(1, sum(each.stored_bytes for each in tensors))
+    # Of a packed entry nobody can say what each tensor takes, so it is shared out, less what belongs to none of them.
+    stored = sum(each.stored_bytes for each in tensors)
+    spare = max(0, held[0].size_bytes - stored)
+    share = max(0, held[0].packed_bytes - spare) / max(1, stored)
     return tuple(replace(each, stored_bytes=int(each.stored_bytes * min(1.0, share))) for each in tensors)
 
 
@@ -139,6 +141,8 @@ def _tensor(dataset: Any, path: tuple[str, ...], where: str) -> Tensor:
         shape = (0,)
     dtype = str(kind.name)
     count = elements_of((int(side) for side in shape), where)
+    # A chunk may reach past the shape, and what lies there is no part of the tensor.
+    stored = min(int(dataset.id.get_storage_size()), count * int(kind.itemsize))
     if kind.kind == "V" and kind.itemsize == 2 and kind.names is None:
         dtype = "bfloat16"
     elif kind.kind not in "fiubc":
@@ -153,7 +157,7 @@ def _tensor(dataset: Any, path: tuple[str, ...], where: str) -> Tensor:
         shape=tuple(int(side) for side in shape),
         dtype=dtype,
         elements=count,
-        stored_bytes=int(dataset.id.get_storage_size()),
+        stored_bytes=stored,
         role=role,
     )
 

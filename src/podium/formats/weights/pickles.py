@@ -16,6 +16,7 @@ from podium.formats.weights.tensors import fault
 
 MAX_PICKLE_BYTES = 32 << 20
 MAX_OPCODES = 4_000_000
+MAX_INTEGER_BITS = 1_024
 
 _MARK = object()
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -118,6 +119,8 @@ class _Machine:
 
     def step(self, code: str, argument: Any) -> None:
         if code in _VALUES:
+            if isinstance(argument, int) and argument.bit_length() > MAX_INTEGER_BITS:
+                raise ValueError(f"a number has more than {MAX_INTEGER_BITS} bits")
             self.stack.append(argument)
         elif code in _CONSTANTS:
             self.stack.append(_CONSTANTS[code])

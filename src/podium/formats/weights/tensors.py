@@ -12,6 +12,7 @@ from podium.types import Problem
 
 MAX_TENSORS = 200_000
 MAX_AXES = 32
+MAX_SIDE = 1 << 62
 _SHOWN_NAME = 200
 
 _BITS = {
@@ -148,11 +149,12 @@ def elements_of(shape: Iterable[int], where: str) -> int:
     """How many numbers a shape has.
 
     Raises:
-        SubmissionError: A side is negative, or there are too many axes.
+        SubmissionError: A side is negative or beyond counting, or there are too many axes.
     """
     sides = tuple(shape)
-    if len(sides) > MAX_AXES or any(side < 0 for side in sides):
-        raise fault(where, f"the shape {list(sides[:8])} is none")
+    if len(sides) > MAX_AXES or not all(0 <= side <= MAX_SIDE for side in sides):
+        # The sides are not shown: Python refuses to write numbers of thousands of digits.
+        raise fault(where, f"the shape is none: at most `{MAX_AXES}` sides, each from 0 to `{MAX_SIDE}`, are allowed")
     return math.prod(sides)
 
 
@@ -201,5 +203,10 @@ def fault(where: str, message: str, *, hint: str = "") -> SubmissionError:
 
 
 def cut(name: str) -> str:
-    """A name short enough to keep."""
-    return name if len(name) <= _SHOWN_NAME else name[: _SHOWN_NAME - 1] + "…"
+    r"""A name short enough to keep and safe to print.
+
+    >>> cut("a\x1b[31m\ud800b")
+    'a�[31m�b'
+    """
+    short = name if len(name) <= _SHOWN_NAME else name[: _SHOWN_NAME - 1] + "…"
+    return short if short.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in short)

@@ -59,8 +59,6 @@ _STORAGES = {
     "QInt8Storage": "int8",
     "QUInt8Storage": "uint8",
     "QInt32Storage": "int32",
-    "QUInt4x2Storage": "uint8",
-    "QUInt2x4Storage": "uint8",
     "UntypedStorage": "uint8",
 }
 _WRAPPERS = frozenset({"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"})
@@ -144,7 +142,9 @@ class _Archive:
         where = f"{self._name} `{pickle}`"
         followed = follow(self._read(pickle, MAX_PICKLE_BYTES), where)
         views: dict[str, list[_View]] = {}
-        for view in _views(followed.value, buffers or {}, prefix, where):
+        for number, view in enumerate(_views(followed.value, buffers or {}, prefix, where)):
+            if number >= MAX_TENSORS:
+                raise fault(where, f"there are more than `{MAX_TENSORS}` tensors")
             views.setdefault(view.key, []).append(view)
         missing = [key for key, each in followed.storages.items() if each.count and folder + key not in self.entries]
         if missing:
@@ -207,7 +207,9 @@ def _dtype(storage: Storage | None, views: list[_View], where: str) -> str:
     if storage is None:
         return "uint8"
     if storage.kind not in _STORAGES:
-        raise fault(where, f"the storage is a {shown(storage.kind)}, which is not known")
+        # Those that pack two or four weights into a byte are among them: a count by the byte would be too small.
+        message = f"the storage is a {shown(storage.kind)}, which cannot be counted"
+        raise fault(where, message, hint="export the model as safetensors")
     if storage.kind == "UntypedStorage":
         told = {each.dtype for each in views if each.dtype is not None}
         return told.pop() if len(told) == 1 else "uint8"

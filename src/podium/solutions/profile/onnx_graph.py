@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from podium.errors import MachineError, UsageError
+from podium.formats.faults import shown
 
 _COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_MOST_NUMBERS = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +43,26 @@ def multiply_adds(path: Path, shapes: Sequence[tuple[int, ...]]) -> Counted:
         shapes: Of each input, batch included; none takes the model's own.
 
     Raises:
-        UsageError: The model needs other inputs than those.
+        UsageError: The file is no model, or it needs other inputs than those.
         MachineError: The `onnx` package is not installed.
     """
     try:
         onnx: Any = importlib.import_module("onnx")
     except ImportError as error:
         raise MachineError("multiply-adds of an ONNX model need `onnx`: `pip install 'podium[onnx]'`") from error
-    model = onnx.load(str(path), load_external_data=False)
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf raises classes of its own
+        raise UsageError(f"`{path.name}` is no ONNX model: {shown(error, characters=200)}") from error
     sizes = _set_inputs(model.graph, shapes, path.name)
     if sizes is None:
         note = "multiply-adds and time need the size of the inputs: add `--input 3,480,854`"
         return Counted(multiply_adds=None, inputs=(), notes=(note,))
-    graph = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True).graph
+    try:
+        graph = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True).graph
+    except Exception as error:  # onnx raises classes of its own
+        note = f"multiply-adds are not known: the graph is not sound: {shown(error, characters=200)}"
+        return Counted(multiply_adds=None, inputs=sizes, notes=(note,))
     known = {each.name: tuple(each.dims) for each in graph.initializer}
     for each in (*graph.input, *graph.value_info, *graph.output):
         sides = each.type.tensor_type.shape.dim
@@ -88,25 +97,30 @@ def _set_inputs(graph: Any, shapes: Sequence[tuple[int, ...]], name: str) -> tup
             return None
         if len(wanted) != len(sides):
             told = [side.dim_value or side.dim_param or "?" for side in sides]
-            raise UsageError(f"the input `{each.name}` of `{name}` is `{told}`; give its size with `--input`")
+            raise UsageError(f"the input {shown(each.name)} of `{name}` is {shown(told)}; give its size with `--input`")
         for side, size in zip(sides, wanted, strict=True):
             if side.HasField("dim_value") and side.dim_value != size:
-                raise UsageError(f"the input `{each.name}` of `{name}` has a side of `{side.dim_value}`, not `{size}`")
+                found = f"the input {shown(each.name)} of `{name}` has a side of `{side.dim_value}`"
+                raise UsageError(f"{found}, not `{size}`")
             side.dim_value = size
+        if not all(0 < size <= _MOST_NUMBERS for size in wanted) or math.prod(wanted) > _MOST_NUMBERS:
+            found = f"the input {shown(each.name)} of `{name}` is {shown(list(wanted))}"
+            raise UsageError(f"{found}; sides from 1 on and at most `{_MOST_NUMBERS:,}` numbers are allowed")
         sizes.append(wanted)
     return tuple(sizes)
 
 
 def _of_node(node: Any, known: dict[str, tuple[int, ...]]) -> int | None:
-    first, weight = known.get(node.input[0]), known.get(node.input[1])
-    output = known.get(node.output[0])
-    if first is None or weight is None or output is None:
+    named = (*node.input[:2], *node.output[:1])
+    shapes = [known[each] for each in named if known.get(each)]
+    if len(shapes) < 3:
         return None
+    first, weight, output = shapes
     if node.op_type == "Conv":
         return math.prod(output) * math.prod(weight[1:])
     if node.op_type == "ConvTranspose":
         return math.prod(first) * math.prod(weight[1:])
     if node.op_type == "Gemm":
         turned = any(each.name == "transA" and each.i for each in node.attribute)
-        return math.prod(output) * first[0 if turned else 1]
+        return math.prod(output) * first[0 if turned else -1]
     return math.prod(output) * first[-1]

@@ -2,6 +2,7 @@
 
 ```
 recipe      YAML -> frozen settings, strictly, every fault at once        (no torch)
+stages      a recipe of several trainings, each of which begins with the one before it
 batches     which examples make which batch: shuffled, sharded, resumable
 schedule    step -> factor of the learning rate; parameter_groups: which parameter learns how fast
 averaging   the mean of the weights over the steps

@@ -7,6 +7,8 @@ centres whole.
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,9 +33,16 @@ def opencv() -> Any:
     return cv2
 
 
-def one_thread() -> None:
-    """Keeps OpenCV from starting threads: for processes of which there is one a core."""
-    opencv().setNumThreads(1)
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Keeps OpenCV from sharing pictures out over threads: its sums then round differently."""
+    cv2 = opencv()
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def read_at(picture: Floats, points_YX: Points, *, outside: float | None = None) -> Floats:
@@ -77,10 +86,13 @@ def scaled(picture: Floats, size: tuple[int, int]) -> Floats:
 def distance(inside_HW: NDArray[np.bool_]) -> Floats:
     """How far each pixel lies inside (above 0) or outside (below 0) the edge, in pixels."""
     cv2 = opencv()
-    within: Floats = cv2.distanceTransform(inside_HW.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    without: Floats = cv2.distanceTransform((~inside_HW).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    sides: list[Floats] = [
+        # The last bit of what OpenCV gives differs from call to call; the square is a whole number.
+        np.sqrt(np.rint(np.square(cv2.distanceTransform(side_HW.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))))
+        for side_HW in (inside_HW, ~inside_HW)
+    ]
     # Both count to the next pixel's centre, and the edge lies half-way there.
-    return np.where(inside_HW, within - np.float32(0.5), np.float32(0.5) - without)
+    return np.where(inside_HW, sides[0] - np.float32(0.5), np.float32(0.5) - sides[1])
 
 
 def grid(rows: tuple[int, int], columns: tuple[int, int], *, parts: int = 1) -> Points:
