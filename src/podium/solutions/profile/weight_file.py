@@ -1,7 +1,7 @@
 """What a weight file holds, and, where it may be run, what it costs.
 
-A TorchScript file is a program and an ONNX file is a graph that may loop: both run only when their owner asks for it. The
-multiply-adds of a graph are worked out from its shapes.
+A TorchScript file is a program and an ONNX file is a graph that may loop: both run only when their owner asks for it.
+The multiply-adds of a graph are worked out from its shapes.
 """
 
 from __future__ import annotations
