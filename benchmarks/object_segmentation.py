@@ -7,8 +7,10 @@ Trains the recipe three times, with the picture alone, with motion alone and wit
 sandbox as a submission and is scored as `podium run` does. Prints mean IoU, J and F (all frames, mean over clips) with
 95 % intervals over clips, parameters and seconds a frame; then differences of J, whose intervals are those of paired
 draws: each draw of clips judges both. They tell of the draw of clips, not of the chance in training. With `--judo`
-(frames `00000.jpg` and some `mask_00000.png`, any object is foreground) the same methods on real frames. What OUT
-already holds is not done again, and must come from the same data.
+the same methods on real frames, `00000.jpg` and so on: J and F of the first by `mask_00000.png`, the two who fight; how
+much is taken of the spectators that stand still, whom the other `mask_*.png` mark; and, with `--judo-masks`, the mean J
+and F against another method's masks of those frames, which is no truth. What OUT already holds is not done again, and
+must come from the same data.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--recipe", default=RECIPE)
     parser.add_argument("--judo", type=Path)
+    parser.add_argument("--judo-masks", type=Path)
     parser.add_argument("--only", choices=[*STREAMS], help="train this one and stop; for two at a time")
     asked = parser.parse_args()
     models = {name: trained(name, asked) for name in STREAMS if asked.only in (None, name)}
@@ -81,7 +84,7 @@ def main() -> None:
     for one, other in (("both", "picture alone"), ("both", "motion alone"), ("both", "classical"), ("both", "starter")):
         difference(one, other, rows)
     if asked.judo is not None:
-        real_frames(asked.judo, models)
+        real_frames(asked.judo, asked.judo_masks, models)
 
 
 def trained(name: str, asked: argparse.Namespace) -> Path:
@@ -137,30 +140,41 @@ def difference(one: str, other: str, rows: dict[str, Row]) -> None:
     print(f"{f'{one} over {other}':40} {np.mean(first_C - second_C):+.3f} [{low:+.3f}, {high:+.3f}]")
 
 
-def real_frames(folder: Path, models: dict[str, Path]) -> None:
-    """J and F on frames of a real clip, where there are masks."""
-    frames = [images.read(path) for path in sorted(folder.glob("[0-9]*.jpg"))]
-    truth = {int(path.stem.rpartition("_")[2]): path for path in sorted(folder.glob("mask_*.png"))}
+def real_frames(folder: Path, others: Path | None, models: dict[str, Path]) -> None:
+    """The methods on frames of a real clip."""
+    paths = sorted(folder.glob("[0-9]*.jpg"))
+    frames = [images.read(path) for path in paths]
+    size = frames[0].shape[0], frames[0].shape[1]
+    truth, *standing = [(int(path.stem[-5:]), annotation(path, size)) for path in sorted(folder.glob("mask_*.png"))]
+    other = [] if others is None else [annotation(others / f"{path.stem}.png", size) for path in paths]
     segmenters: dict[str, Segmenter] = {"classical": ClassicalSegmenter(ClassicalSettings())}
     segmenters |= {name: NetworkSegmenter(Model.load(model)) for name, model in models.items()}
-    comparison = Comparison(*frames[0].shape[:2])
-    print(f"\n{folder.name}: {len(frames)} frames, {len(truth)} with masks")
-    print(f"{'method':14} {'J':>8} {'F':>8} {'s / frame':>10}   J of each mask")
+    comparison = Comparison(*size)
+    print(f"\n{folder.name}: {len(frames)} frames")
+    print(f"{'method':14} {'J':>7} {'F':>7} {'spectators taken':>18} {'J other':>8} {'F other':>8} {'s / frame':>10}")
     for name, segmenter in segmenters.items():
         begun = time.perf_counter()
         found = [probability_HW >= 0.5 for probability_HW in segmenter.masks(frames)]
         seconds = (time.perf_counter() - begun) / len(frames)
-        agreed = [comparison.compare(annotation(path), found[at]) for at, path in truth.items()]
-        region, boundary = np.mean([each.region for each in agreed]), np.mean([each.boundary for each in agreed])
-        every = " ".join(f"{each.region:.3f}" for each in agreed)
-        print(f"{name:14} {region:8.3f} {boundary:8.3f} {seconds:10.4f}   {every}")
+        first = comparison.compare(truth[1], found[truth[0]])
+        taken = np.mean([found[at][mask_HW].mean() for at, mask_HW in standing])
+        alike = [comparison.compare(mask_HW, mine_HW) for mask_HW, mine_HW in zip(other, found, strict=False)]
+        means = [np.mean([getattr(each, part) for each in alike] or [np.nan]) for part in ("region", "boundary")]
+        print(
+            f"{name:14} {first.region:7.3f} {first.boundary:7.3f} {taken:18.3f} {means[0]:8.3f} {means[1]:8.3f} "
+            f"{seconds:10.4f}"
+        )
 
 
-def annotation(path: Path) -> NDArray[np.bool_]:
+def annotation(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Any object of a mask, cut or filled up with background to the size of the frames."""
     levels_HW = masks.read(path, kinds=tuple(masks.MaskKind)).levels_HW
     if levels_HW is None:
         raise SystemExit(f"`{path}` is no mask")
-    return levels_HW > 0
+    whole_HW = np.zeros(size, bool)
+    height, width = min(size[0], levels_HW.shape[0]), min(size[1], levels_HW.shape[1])
+    whole_HW[:height, :width] = levels_HW[:height, :width] > 0
+    return whole_HW
 
 
 if __name__ == "__main__":

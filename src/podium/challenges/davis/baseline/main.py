@@ -8,6 +8,10 @@ at a time, however long a clip is.
 import os
 from pathlib import Path
 
+# Threads that wait for each other burn their processor; beside other programs that makes each frame take ten times as
+# long. Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from podium.challenges.davis.layout import image_size
 from podium.challenges.davis.results import ResultWriter, clips_in
 from podium.solutions.object_segmentation.inference import NetworkSegmenter
