@@ -13,7 +13,6 @@ Axes: N batch, C channels, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from podium.errors import MachineError, UsageError
 from podium.solutions.object_segmentation.decoder import Convolution, Decoder, resized
 from podium.solutions.object_segmentation.encoder import Encoder, Streams
 from podium.solutions.object_segmentation.fusion import Fusion, Kind
+from podium.solutions.training import networks
 
 try:
     import torch
@@ -29,8 +29,7 @@ try:
 except ImportError as error:
     raise MachineError("networks need torch: `pip install 'podium[torch]'`") from error
 
-SETTINGS_FILE = "network.yaml"
-WEIGHTS_FILE = "weights.safetensors"
+SETTINGS_FILE, WEIGHTS_FILE = networks.SETTINGS_FILE, networks.WEIGHTS_FILE
 
 _ALIGNED_FROM = 8
 _DETAIL = 16
@@ -187,22 +186,8 @@ def parameters(network: nn.Module, *, trainable: bool = False) -> int:
 
 
 def save(network: Network, folder: Path) -> None:
-    """Writes ``network.yaml`` and ``weights.safetensors``; equal networks give equal bytes.
-
-    The weights come last and have their name only when they are whole.
-
-    Args:
-        folder: Made where it is missing.
-    """
-    from safetensors.torch import save_file
-
-    from podium.solutions.training import recipe
-
-    recipe.write(network.settings, folder / SETTINGS_FILE)
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    part = folder / f"{WEIGHTS_FILE}.part"
-    save_file(state, part)
-    part.replace(folder / WEIGHTS_FILE)
+    """Writes ``network.yaml`` and ``weights.safetensors`` into a folder; see `networks.save`."""
+    networks.save(network, network.settings, folder)
 
 
 def load(folder: Path, *, device: str = "cpu") -> Network:
@@ -215,29 +200,7 @@ def load(folder: Path, *, device: str = "cpu") -> Network:
     Raises:
         UsageError: The folder holds none, or its files do not belong together.
     """
-    from podium.solutions import weights
-    from podium.solutions.training import recipe
-
-    if not (folder / SETTINGS_FILE).is_file() or not (folder / WEIGHTS_FILE).is_file():
-        raise UsageError(f"`{folder}` holds no network; `{SETTINGS_FILE}` and `{WEIGHTS_FILE}` are needed")
-    settings = recipe.load(folder / SETTINGS_FILE, NetworkSettings)
-    state = weights.read_state(folder / WEIGHTS_FILE)
-    _check_size(settings, state, folder)
-    network = Network(settings)
-    weights.fill(network, state, settings.encoder)
-    return network.to(device).eval()
-
-
-def _check_size(settings: NetworkSettings, state: Mapping[str, Tensor], folder: Path) -> None:
-    """Refuses settings of a network that is larger than its weights, before the memory for it is taken."""
-    try:
-        with torch.device("meta"):
-            numbers = sum(each.numel() for each in Network(settings).state_dict().values())
-    except (RuntimeError, OverflowError) as error:
-        raise UsageError(f"`{folder / SETTINGS_FILE}` describes a network that is too large: {error}") from error
-    there = sum(each.numel() for each in state.values())
-    if numbers > _SLACK * there:
-        raise UsageError(f"`{folder / SETTINGS_FILE}` needs `{numbers}` weights; `{WEIGHTS_FILE}` has `{there}`")
+    return networks.load(folder, NetworkSettings, Network, slack=_SLACK, device=device)
 
 
 def _kind(wanted: Kind, stride: int) -> Kind:

@@ -19,6 +19,7 @@ from podium.solutions.segment_classification.frames import FrameSettings
 from podium.solutions.segment_classification.gating import Gate
 from podium.solutions.segment_classification.initialisation import initialise
 from podium.solutions.segment_classification.mixture import HeadSettings, Mixture
+from podium.solutions.training import networks
 
 try:
     import torch
@@ -26,8 +27,7 @@ try:
 except ImportError as error:
     raise MachineError("networks need torch: `pip install 'podium[torch]'`") from error
 
-SETTINGS_FILE = "network.yaml"
-WEIGHTS_FILE = "weights.safetensors"
+SETTINGS_FILE, WEIGHTS_FILE = networks.SETTINGS_FILE, networks.WEIGHTS_FILE
 SEGMENT_SECONDS = 5
 
 _MOST_AROUND = 3_600
@@ -247,22 +247,8 @@ def start(network: Network, *, base: Network | None = None, context: Network | N
 
 
 def save(network: Network, folder: Path) -> None:
-    """Writes ``network.yaml`` and ``weights.safetensors``; equal networks give equal bytes.
-
-    The weights come last and have their name only when they are whole.
-
-    Args:
-        folder: Made where it is missing.
-    """
-    from safetensors.torch import save_file
-
-    from podium.solutions.training import recipe
-
-    recipe.write(network.settings, folder / SETTINGS_FILE)
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    part = folder / f"{WEIGHTS_FILE}.part"
-    save_file(state, part)
-    part.replace(folder / WEIGHTS_FILE)
+    """Writes ``network.yaml`` and ``weights.safetensors`` into a folder; see `networks.save`."""
+    networks.save(network, network.settings, folder)
 
 
 def load(folder: Path, *, device: str = "cpu") -> Network:
@@ -275,34 +261,12 @@ def load(folder: Path, *, device: str = "cpu") -> Network:
     Raises:
         UsageError: The folder holds none, or its files do not belong together.
     """
-    from podium.solutions import weights
-    from podium.solutions.training import recipe
-
-    if not (folder / SETTINGS_FILE).is_file() or not (folder / WEIGHTS_FILE).is_file():
-        raise UsageError(f"`{folder}` holds no network; `{SETTINGS_FILE}` and `{WEIGHTS_FILE}` are needed")
-    settings = recipe.load(folder / SETTINGS_FILE, NetworkSettings)
-    state = weights.read_state(folder / WEIGHTS_FILE)
-    _check_size(settings, state, folder)
-    network = Network(settings)
-    weights.fill(network, state, settings.encoder.kind)
-    return network.to(device).eval()
+    return networks.load(folder, NetworkSettings, Network, slack=_SLACK, device=device)
 
 
 def parameters(network: Network, *, trainable: bool = False) -> int:
     """How many numbers a network learned or, with `trainable`, is to learn."""
     return sum(each.numel() for each in network.parameters() if each.requires_grad or not trainable)
-
-
-def _check_size(settings: NetworkSettings, state: Mapping[str, Tensor], folder: Path) -> None:
-    """Refuses settings of a network that is larger than its weights, before the memory for it is taken."""
-    try:
-        with torch.device("meta"):
-            numbers = sum(each.numel() for each in Network(settings).state_dict().values())
-    except (RuntimeError, OverflowError) as error:
-        raise UsageError(f"`{folder / SETTINGS_FILE}` describes a network that is too large: {error}") from error
-    there = sum(each.numel() for each in state.values())
-    if numbers > _SLACK * there:
-        raise UsageError(f"`{folder / SETTINGS_FILE}` needs `{numbers}` weights; `{WEIGHTS_FILE}` has `{there}`")
 
 
 def _copy(source: nn.Module, target: nn.Module, part: str) -> None:

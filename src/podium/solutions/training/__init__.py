@@ -7,6 +7,7 @@ batches     which examples make which batch: shuffled, sharded, resumable
 schedule    step -> factor of the learning rate; parameter_groups: which parameter learns how fast
 averaging   the mean of the weights over the steps
 trainer     fit(): Lightning with logs, checkpoints, exact resume, a clean stop
+networks    a network as a folder of settings and weights
 export      a folder of safetensors, recipe and facts
 ```
 
